@@ -1,0 +1,107 @@
+"""The Python API: what ``import autocrop`` offers."""
+
+from __future__ import annotations
+
+import functools
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from autocrop import weights
+from autocrop.boxes import as_boxes, from_pixels
+from autocrop.engines import load_model
+from autocrop.images import Photo, open_photo, photo_from_memory
+from autocrop.ratio import Ratio, as_ratio
+from autocrop.search import Crop, find_crops
+
+Picture = str | PathLike[str] | Image.Image | NDArray[np.uint8]
+"""A path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8."""
+
+
+class Cropper:
+    """A loaded model, ready for any number of photos. Use one in each thread.
+
+    Args:
+        model: a name from :func:`list_models`; None for the default model.
+        device: ``"auto"`` (CUDA where torch sees it, else the CPU), ``"cpu"`` or ``"cuda"``.
+        weights: a folder that ``autocrop models export`` wrote, or a checkpoint, instead of the model's own files.
+
+    Raises:
+        AutocropError: the model cannot be loaded; the message says what to do.
+    """
+
+    def __init__(
+        self, model: str | None = None, device: str = "auto", weights: str | PathLike[str] | None = None
+    ) -> None:
+        self._engine = load_model(model, device, Path(weights) if weights is not None else None)
+
+    @property
+    def model(self) -> str:
+        """Name of the model in use."""
+        return self._engine.model
+
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return self._engine.device
+
+    def find(self, image: Picture, ratio: str | float | Ratio | None = None, top: int = 1) -> list[Crop]:
+        """Find the best crops of a photo, best first.
+
+        Args:
+            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied.
+            ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
+            top: how many clearly different crops to return at most.
+
+        Raises:
+            AutocropError: the photo cannot be read, or has no crop of that ratio.
+        """
+        photo = _photo(image)
+        features = self._engine.encode(photo.preview())
+        return find_crops(self._engine, features, (photo.width, photo.height), as_ratio(ratio), top)
+
+    def score(self, image: Picture, boxes: ArrayLike) -> NDArray[np.float32]:
+        """Score crops of a photo; higher is better, comparable within that photo only.
+
+        Args:
+            image: as for :meth:`find`.
+            boxes: ``[N, 4]``, (left, top, right, bottom) in pixels of the upright photo.
+
+        Returns:
+            ``[N]``.
+        """
+        photo = _photo(image)
+        normalised = as_boxes(from_pixels(boxes, photo.width, photo.height))
+        return self._engine.score(self._engine.encode(photo.preview()), normalised)
+
+
+def crop(image: Picture, ratio: str | float | Ratio | None = None) -> Crop:
+    """The best crop of a photo by the default model, which is loaded once.
+
+    Args:
+        image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8.
+        ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
+
+    Raises:
+        AutocropError: the photo cannot be read, or has no crop of that ratio.
+    """
+    return _default_cropper().find(image, ratio)[0]
+
+
+def list_models() -> list[str]:
+    """Names of the models that this version knows, the default one first."""
+    return list(weights.manifest())
+
+
+@functools.cache
+def _default_cropper() -> Cropper:
+    return Cropper()
+
+
+def _photo(image: Picture) -> Photo:
+    if isinstance(image, Image.Image | np.ndarray):
+        return photo_from_memory(image)
+    return open_photo(Path(image))

@@ -1,0 +1,66 @@
+"""``autocrop models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from autocrop.cli.console import Debug, Json, note
+
+app = typer.Typer(no_args_is_help=True, help="List, fetch, check and export models.")
+
+
+@app.command("list")
+def list_models(as_json: Json = False, debug: Debug = False) -> None:
+    """Show the models that this version knows, with their metrics and the terms of their training data."""
+    import json
+
+    from autocrop import weights
+
+    for position, card in enumerate(weights.manifest().values()):
+        if as_json:
+            typer.echo(json.dumps(card.to_dict(), ensure_ascii=False))
+            continue
+        size = sum(file.bytes for file in card.files.values()) / 1e6
+        typer.echo(f"{card.name}{' (default)' if not position else ''}: {card.summary} {size:.0f} MB.")
+        typer.echo("  " + ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items()))
+        typer.echo(f"  Trained on: {card.data}")
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A name from autocrop models list.")], debug: Debug = False
+) -> None:
+    """Make sure a model's files are on this machine, so that it works offline."""
+    from autocrop import weights
+
+    for path in weights.locate(name).values():
+        note(f"{path}")
+
+
+@app.command()
+def verify(debug: Debug = False) -> None:
+    """Check the digests of all files that are on this machine."""
+    from autocrop import weights
+
+    for path in weights.verify_all():
+        note(f"ok: {path}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the graphs and their manifest.")],
+    name: Annotated[Optional[str], typer.Option(help="Name of the exported model. Default: that of the network.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Turn a checkpoint into ONNX graphs that run without torch: autocrop photo.jpg --weights FOLDER."""
+    from autocrop.engines import require_torch
+
+    require_torch("Exporting")
+    from autocrop.training.export import export_checkpoint
+
+    for path in export_checkpoint(checkpoint, output, name):
+        note(f"Wrote {path}")

@@ -1,0 +1,114 @@
+"""``autocrop train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from autocrop.cli.console import Debug, Quiet, note, progress
+from autocrop.errors import UsageError
+
+if TYPE_CHECKING:
+    from autocrop.models import Recipe
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Model to train: vrn.")],
+    data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoints and log.")],
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the paper's.")] = None,
+    batch: Annotated[Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the paper's.")] = None,
+    lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the paper's.")] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Of everything random.")] = None,
+    override: Annotated[
+        Optional[list[str]],
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the model's recipe. Repeatable."),
+    ] = None,
+    backbone_weights: Annotated[
+        Optional[Path], typer.Option(help="ImageNet weights from a file, instead of torchvision's download.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model, validating after every epoch. Needs the extra: pip install "autocrop-photo[torch]"."""
+    from autocrop.engines import pick_device, require_torch
+
+    require_torch("Training")
+    from autocrop.datasets import load
+    from autocrop.engines.torch import TorchEngine
+    from autocrop.evaluate import evaluate
+    from autocrop.models import MODELS
+    from autocrop.training.data import TrainingViews
+    from autocrop.training.loop import Progress, fit
+
+    if model not in MODELS:
+        raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
+    network_class, recipe_class = MODELS[model]
+    recipe = _recipe(recipe_class, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
+    training, validation = load(data, "train"), load(data, "val")
+    if not quiet:
+        note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
+    network = network_class(recipe, pretrained=backbone_weights or not resume)
+    batches = TrainingViews(training, recipe.views, recipe.batch, recipe.seed)
+    with progress(quiet) as bar:
+        task = bar.add_task("Training", total=recipe.epochs * len(batches), info="")
+
+        def on_step(step: Progress) -> None:
+            info = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+            done = step.epoch * step.steps + step.step
+            bar.update(task, completed=done, description=f"Epoch {step.epoch + 1}/{recipe.epochs}", info=info)
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            values = [*row["loss"].items(), *row["metrics"].items()]
+            text = ", ".join(f"{name} {value:.4f}" for name, value in values)
+            bar.print(f"epoch {row['epoch']}/{recipe.epochs}: {text} ({row['seconds']:.0f} s)")
+
+        def validate(network: Any) -> dict[str, float]:
+            bar.update(task, info="validating")
+            report = evaluate(TorchEngine(model, network, pick_device(device)), validation)
+            keys = ("iou", "bde", "pair_accuracy", "pair_accuracy_strong")
+            return {key: report[key] for key in keys if report[key] is not None}
+
+        best = fit(
+            network,
+            batches,
+            output,
+            validate=validate,
+            device=pick_device(device),
+            resume=resume,
+            data=data.partition(":")[0],
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+    if not quiet:
+        note(f"Best checkpoint: {best}. Make it usable for cropping with: autocrop models export {best} -o FOLDER")
+
+
+def _recipe(recipe_class: type[Recipe], overrides: list[str], **flags: Any) -> Recipe:
+    """The paper's recipe with the user's changes."""
+    import dataclasses
+
+    changes = {name: value for name, value in flags.items() if value is not None}
+    defaults = recipe_class()  # type: ignore[call-arg]
+    known = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise UsageError(f"--set {text}: write NAME=VALUE with one of: {', '.join(known)}.")
+        changes[name] = _parse(text, value, known[name])
+    return dataclasses.replace(defaults, **changes)
+
+
+def _parse(text: str, value: str, default: Any) -> Any:
+    """*value* as the type of *default*."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[value.lower()]
+        return type(default)(value)
+    except (ValueError, KeyError) as error:
+        kind = "true or false" if isinstance(default, bool) else f"like {default!r}"
+        raise UsageError(f"--set {text}: the value must be {kind}.") from error

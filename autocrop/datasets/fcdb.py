@@ -1,0 +1,93 @@
+"""FCDB, the Flickr Cropping Dataset (Chen et al., WACV 2017): one best crop a photo and ranked pairs of crops.
+
+Files expected in the folder: ``images/``, ``cropping_training_set.json`` or ``cropping_testing_set.json``, and
+``ranking_annotation.json`` where the votes are wanted. Photos gone from Flickr are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from autocrop.boxes import from_pixels
+from autocrop.datasets.base import DatasetError, Sample, Votes
+
+SOURCE = "https://github.com/yiling-chen/flickr-cropping-dataset"
+
+MEAN_CROP = np.array([[0.0667, 0.1157, 0.9442, 0.8649]], np.float32)
+"""Mean best crop of the 1,135 photos of the ``train`` split: what a model that never looks at the photo would say."""
+
+
+def load_fcdb(root: Path, split: str) -> list[Sample]:
+    """Load ``train``, ``val`` or ``test``.
+
+    FCDB itself has a training and a test list. ``val`` is the 200 photos of the training list that
+    ``fcdb_val.txt`` beside this file names (drawn once at random, as in the papers); ``train`` is the rest.
+
+    Returns:
+        Samples in the order of the list: *boxes* is the best crop ``[1, 4]``; *votes* where there are any.
+
+    Raises:
+        DatasetError: a list is missing or damaged, or none of its photos is there.
+    """
+    annotations = root / ("cropping_testing_set.json" if split == "test" else "cropping_training_set.json")
+    rows = _read_list(annotations)
+    votes = root / "ranking_annotation.json"
+    ranked = {_name(row): row["crops"] for row in _read_list(votes)} if votes.is_file() else {}
+    held_out = validation_names()
+    samples = []
+    for row in rows:
+        name = _name(row)
+        path = root / "images" / name
+        if (split == "test" or (name in held_out) == (split == "val")) and path.is_file():
+            samples.append(_sample(path, row["crop"], ranked.get(name, [])))
+    if not samples:
+        raise DatasetError(
+            f"None of the photos that {annotations} lists for the split '{split}' is in {root / 'images'}. "
+            f"Download them from the addresses in the list ({SOURCE} says how)."
+        )
+    return samples
+
+
+def validation_names() -> frozenset[str]:
+    """File names of the 200 photos of the ``val`` split."""
+    return frozenset(resources.files("autocrop.datasets").joinpath("fcdb_val.txt").read_text().split())
+
+
+def _read_list(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise DatasetError(f"FCDB's list {path} is missing. Get it from {SOURCE}, or give the folder that has it.")
+    try:
+        rows = json.loads(path.read_text())
+        if not rows or not all("url" in row and ("crop" in row or "crops" in row) for row in rows):
+            raise ValueError("rows without 'url' and 'crop' or 'crops'")
+    except (ValueError, TypeError) as error:
+        raise DatasetError(f"FCDB's list {path} is damaged ({error}). Get it again from {SOURCE}.") from error
+    return rows  # type: ignore[no-any-return]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return str(row["url"]).rsplit("/", 1)[-1]
+
+
+def _sample(path: Path, crop: list[float], pairs: list[dict[str, Any]]) -> Sample:
+    with Image.open(path) as photo:
+        width, height = photo.size
+    best = _boxes([crop], width, height)
+    if not pairs:
+        return Sample(path, width, height, best)
+    both = _boxes([pair[f"crop_{i}"] for pair in pairs for i in (0, 1)], width, height)
+    counts = np.array([[pair["vote_for_0"], pair["vote_for_1"]] for pair in pairs], np.int64)
+    return Sample(path, width, height, best, votes=Votes(both.reshape(-1, 2, 4), counts))
+
+
+def _boxes(xywh: list[list[float]], width: int, height: int) -> np.ndarray:
+    """(x, y, w, h) in pixels as normalised boxes."""
+    array = np.array(xywh, np.float64)
+    array[:, 2:] += array[:, :2]
+    return np.clip(from_pixels(array, width, height), 0, 1)

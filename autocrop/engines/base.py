@@ -1,0 +1,38 @@
+"""The interface between the search and whatever runs the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autocrop.boxes import Boxes
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an engine knows of one photo after encoding it."""
+
+    maps: Any
+    """The engine's own; only the engine that made it may look inside."""
+    aspect: float
+    """Width of the upright photo divided by its height."""
+
+
+class Engine(Protocol):
+    """A loaded model. Encode a photo once, then score as many crops of it as you like."""
+
+    model: str
+    """Name of the model, as in ``autocrop models list``."""
+    device: str
+    """``cpu`` or ``cuda``."""
+
+    def encode(self, image: NDArray[np.uint8]) -> Features:
+        """Analyse an upright photo, RGB ``[h, w, 3]`` of any size; resizing and normalisation happen inside."""
+        ...
+
+    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
+        """Scores ``[N]`` of *boxes* ``[N, 4]``; higher is better, comparable within one photo."""
+        ...

@@ -1,0 +1,36 @@
+"""From upright pixels to what the networks see. Shared by both engines and by training, so that they cannot differ."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SHORT_SIDE = 256
+LONGEST_SIDE = 1024
+"""A photo more than four times as long as wide is squeezed: its memory must stay bounded."""
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+"""Of ImageNet, for RGB in [0, 1]."""
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Of ImageNet, for RGB in [0, 1]."""
+
+
+def input_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the network's input: short side 256, both multiples of 32, aspect nearly kept (GAIC)."""
+    scale = SHORT_SIDE / min(width, height)
+    w, h = (min(max(round(side * scale / 32) * 32, SHORT_SIDE), LONGEST_SIDE) for side in (width, height))
+    return w, h
+
+
+def resize(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB ``[h, w, 3]`` at the network's input size."""
+    size = input_size(image.shape[1], image.shape[0])
+    shrinks = size[0] < image.shape[1]
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized  # type: ignore[return-value]
+
+
+def normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """RGB ``[H, W, 3]`` as ImageNet-normalised float32 ``[1, 3, H, W]``."""
+    scaled = (image.astype(np.float32) / 255 - MEAN) / STD
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])

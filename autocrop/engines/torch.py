@@ -1,0 +1,47 @@
+"""The torch engine: CUDA, and the CPU where somebody wants to compare. Reads the same ONNX files as the CPU engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autocrop.boxes import Boxes, as_boxes
+from autocrop.engines import preprocess
+from autocrop.engines.base import Features
+from autocrop.models import CroppingModel
+from autocrop.training.export import load_exported
+
+
+class TorchEngine:
+    """A network on a device.
+
+    Args:
+        model: its name.
+        network: in any mode; it is switched to evaluation whenever it is used.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    def __init__(self, model: str, network: CroppingModel, device: str = "cpu") -> None:
+        self.model = model
+        self.device = device
+        self._network = network.to(device)
+
+    @classmethod
+    def from_onnx(cls, model: str, network: str, encoder: Path, head: Path, device: str) -> TorchEngine:
+        """Load the weights that the CPU engine's files hold; *network* is a key of ``autocrop.models.MODELS``."""
+        return cls(model, load_exported(network, encoder, head), device)
+
+    @torch.inference_mode()
+    def encode(self, image: NDArray[np.uint8]) -> Features:
+        """See :class:`~autocrop.engines.base.Engine`."""
+        tensor = torch.from_numpy(preprocess.normalise(preprocess.resize(image))).to(self.device)
+        return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
+
+    @torch.inference_mode()
+    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
+        """See :class:`~autocrop.engines.base.Engine`."""
+        tensor = torch.from_numpy(np.ascontiguousarray(as_boxes(boxes))).to(self.device)
+        return self._network.eval().score(features.maps, tensor).float().cpu().numpy()

@@ -1,0 +1,9 @@
+"""The one exception that users are meant to read."""
+
+
+class AutocropError(Exception):
+    """Something the user can put right. The message is a sentence that says what to do next."""
+
+
+class UsageError(AutocropError):
+    """The request itself makes no sense, whatever the photo: a ratio of 0:3, an unknown model."""

@@ -1,0 +1,73 @@
+"""What the five models share: the interface, the recipe and the training views."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyper-parameters of a training run; each paper's file sets its own defaults."""
+
+    epochs: int
+    batch: int
+    """Photos an optimiser step."""
+    lr: float
+    weight_decay: float
+    views: int
+    """Scored crops of each photo a step."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the run; cosine has a warm-up of 5 % of the steps and ends at zero."""
+    backbone_lr: float = 1.0
+    """Learning rate of the backbone, as a share of the others'."""
+    clip: float = 0.0
+    """Largest norm of the gradient; 0 for no limit."""
+    backbone: str = "mobilenet_v2"
+    seed: int = 0
+    average: float = 0.0
+    """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """One photo with the crops a training step looks at."""
+
+    image: Tensor
+    """``[1, 3, H, W]``, ImageNet-normalised."""
+    boxes: Tensor
+    """``[N, 4]``, xyxy in [0, 1]: the scored crops first, then those that only votes speak of."""
+    scores: Tensor
+    """``[S]``, S <= N: MOS (or its stand-in, see ``training/targets.py``) of the first S crops."""
+    pairs: Tensor
+    """``[P, 2]``: indices of crops that people compared."""
+    preference: Tensor
+    """``[P]``: share of the votes that the first of each pair won."""
+
+
+class CroppingModel(nn.Module, ABC):
+    """A network that encodes a photo once and then scores any number of crops of it."""
+
+    NAME: str
+    """On the command line and in checkpoints."""
+    TRAINING_ONLY: tuple[str, ...] = ()
+    """Prefixes of the parameters that only the loss needs; they are not exported."""
+
+    def __init__(self, recipe: Any) -> None:
+        super().__init__()
+        self.recipe = recipe
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Tensor:
+        """Features ``[1, C, h, w]`` of one ImageNet-normalised photo ``[1, 3, H, W]``; H and W multiples of 32."""
+
+    @abstractmethod
+    def score(self, features: Tensor, boxes: Tensor) -> Tensor:
+        """Scores ``[N]`` of *boxes* ``[N, 4]`` (xyxy in [0, 1]); higher is better, comparable within a photo only."""
+
+    @abstractmethod
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Terms of the loss of one photo, already weighted; the training loop adds them up."""

@@ -1,0 +1,29 @@
+"""Losses that every scorer can use where a data set lacks the scores its paper was written for."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def listwise_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy between the crops' true and predicted chances of being the best (ListNet, Cao et al., ICML 2007).
+
+    Args:
+        logits: ``[N]``, predicted.
+        target: ``[N]``, the true logits: MOS, or its stand-in, divided by a temperature.
+    """
+    return -(torch.softmax(target, dim=0) * torch.log_softmax(logits, dim=0)).sum()
+
+
+def vote_loss(logits: Tensor, pairs: Tensor, preference: Tensor) -> Tensor:
+    """Bradley-Terry: the difference of two logits is that of the share of votes that the first one won.
+
+    Args:
+        logits: ``[N]``, predicted.
+        pairs: ``[P, 2]`` indices into *logits*, P >= 1.
+        preference: ``[P]`` in [0, 1].
+    """
+    difference = logits[pairs[:, 0]] - logits[pairs[:, 1]]
+    return F.binary_cross_entropy_with_logits(difference, preference)

@@ -1,0 +1,188 @@
+"""Find the best crops of a photo: encode once → candidates → score → consensus → refine → exact pixels.
+
+A single highest score is a poor estimate: scores are noisy, and near the best crop they are nearly flat. So each of
+the two stages ends with the mean of its best crops, weighted by the softmax of their scores. ``docs/search.md`` has
+the measurements.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from autocrop import boxes as bx
+from autocrop.boxes import WHOLE, Boxes, PixelBox
+from autocrop.candidates import dense_anchors, neighbours, ratio_windows
+from autocrop.engines.base import Engine, Features
+from autocrop.errors import AutocropError
+from autocrop.images import open_photo, photo_from_memory
+from autocrop.ratio import Ratio
+
+COARSE = 0.7
+"""Dense anchors that overlap by more than this IoU are thinned out for stage one: 234 of 895 are left."""
+BEST = 8
+"""Candidates of stage one that have a say in its consensus."""
+SAME_VIEW = 0.5
+"""They must overlap the best one by this IoU: the mean of two different views of a photo is neither."""
+TEMPERATURE = 0.12
+"""Of the softmax over scores; scores are on the scale of MOS, 1 to 5."""
+DISTINCT = 0.85
+"""Two crops that overlap by more than this IoU are not two suggestions but one."""
+KEEP_PICTURE = 0.3
+"""Added to the score of a window of a fixed ratio: this times the logarithm of its area. Given a ratio, people keep
+more of the picture than the scores alone would."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop of one photo."""
+
+    box: PixelBox
+    """(left, top, right, bottom) in pixels of the upright photo; right and bottom are exclusive."""
+    score: float
+    """Of the model; comparable within the photo."""
+    ratio: Ratio | None
+    """The ratio that was asked for, which the box has exactly; None where the model chose."""
+    score_full: float
+    """Of the whole photo, by the same model."""
+    photo: tuple[int, int]
+    """(width, height) of the upright photo."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.box[3] - self.box[1]
+
+    def apply(self, image: str | PathLike[str] | Image.Image | NDArray[np.uint8]) -> Image.Image:
+        """Cut this crop out of the photo it was found in; EXIF orientation is applied first.
+
+        Raises:
+            AutocropError: the photo cannot be read, or has another size than the one the crop was found in.
+        """
+        in_memory = isinstance(image, Image.Image | np.ndarray)
+        photo = photo_from_memory(image) if in_memory else open_photo(Path(image))  # type: ignore[arg-type]
+        if (photo.width, photo.height) != self.photo:
+            raise AutocropError(
+                f"This crop belongs to a photo of {self.photo[0]}x{self.photo[1]} pixels; "
+                f"{photo.name} has {photo.width}x{photo.height}."
+            )
+        return photo.upright().crop(self.box)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "box": list(self.box),
+            "ratio": f"{self.ratio[0]}:{self.ratio[1]}" if self.ratio else None,
+            "score": round(self.score, 4),
+            "score_full": round(self.score_full, 4),
+            "photo": list(self.photo),
+            "space": "upright",
+        }
+
+
+def find_crops(
+    engine: Engine, features: Features, size: tuple[int, int], ratio: Ratio | None = None, top: int = 1
+) -> list[Crop]:
+    """The best crops of a photo, in exact pixels, best first.
+
+    Args:
+        engine: that encoded the photo.
+        features: what it made of it.
+        size: (width, height) of the upright photo, in pixels.
+        ratio: that the crops must have exactly; None lets the model choose.
+        top: how many clearly different crops to return at most.
+
+    Raises:
+        AutocropError: the photo is too small for an exact crop of that ratio.
+    """
+    boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top)
+    whole = float(engine.score(features, WHOLE)[0])
+    crops = []
+    for box, score in zip(boxes, scores, strict=True):
+        try:
+            pixels = bx.exact_ratio_pixels(box, *size, ratio) if ratio else bx.to_pixels(box, *size)
+        except ValueError as error:
+            raise AutocropError(str(error)) from error
+        crops.append(Crop(pixels, float(score), ratio, whole, size))
+    return crops
+
+
+def find_boxes(
+    engine: Engine, features: Features, ratio: float | None = None, top: int = 1
+) -> tuple[Boxes, NDArray[np.float32]]:
+    """Two-stage search.
+
+    Stage one scores coarse candidates; the best and those that show about the same view give a consensus. Stage two
+    scores the consensus and its neighbours, whose consensus is the crop. For the next crop the candidates that
+    overlap one already found are left out.
+
+    Args:
+        engine: that encoded the photo.
+        features: what it made of it.
+        ratio: aspect of the crops, in pixels; None lets the model choose.
+        top: how many clearly different crops to return at most.
+
+    Returns:
+        Boxes ``[K, 4]`` and their scores ``[K]``, 1 <= K <= top, in the order in which they were found.
+    """
+    candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
+    scores = _scores(engine, features, candidates, ratio)
+    found = np.empty((0, 4), np.float32)
+    while len(found) < top:
+        left = bx.iou(candidates, found).max(axis=1, initial=0) <= DISTINCT
+        if not left.any():
+            break
+        box = _refined(engine, features, _view(candidates[left], scores[left]), ratio)
+        if len(found) and bx.iou(box, found).max() > DISTINCT:
+            # It drifted back to a crop that is there already: keep the candidate that it started from instead.
+            box = candidates[left][[np.argmax(scores[left])]]
+        found = np.concatenate([found, box])
+    return found, engine.score(features, found)
+
+
+@functools.cache
+def coarse_anchors() -> Boxes:
+    """Candidates of stage one where the model may choose the shape: the dense anchors thinned out; read-only."""
+    dense = dense_anchors()
+    coarse = dense[bx.suppress(dense, -np.arange(len(dense), dtype=np.float32), COARSE, len(dense))]
+    coarse.setflags(write=False)
+    return coarse
+
+
+def _scores(engine: Engine, features: Features, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
+    scores = engine.score(features, boxes)
+    return scores if ratio is None else scores + KEEP_PICTURE * np.log(bx.area(boxes))
+
+
+def _view(candidates: Boxes, scores: NDArray[np.float32]) -> Boxes:
+    """Consensus ``[1, 4]`` of the best candidates that show about the same as the very best."""
+    order = np.argsort(-scores, kind="stable")[:BEST]
+    same = bx.iou(candidates[order[:1]], candidates[order])[0] >= SAME_VIEW
+    return consensus(candidates[order[same]], scores[order[same]])
+
+
+def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None) -> Boxes:
+    """Stage two: consensus ``[1, 4]`` of a crop ``[1, 4]`` and its neighbours."""
+    around = np.concatenate([box, neighbours(box, fixed_aspect=ratio is not None)])
+    return consensus(around, _scores(engine, features, around, ratio))
+
+
+def consensus(boxes: Boxes, scores: NDArray[np.float32]) -> Boxes:
+    """Mean of the boxes ``[N, 4]``, weighted by the softmax of their scores ``[N]``, as ``[1, 4]``.
+
+    A mean of boxes of one aspect has that aspect, and lies inside the photo as they do.
+    """
+    weights = np.exp((scores - scores.max()) / TEMPERATURE)
+    return (weights / weights.sum() @ boxes)[None].astype(np.float32)

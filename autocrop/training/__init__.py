@@ -1,0 +1,1 @@
+"""Training and export. Needs torch: ``pip install "autocrop-photo[torch]"``."""

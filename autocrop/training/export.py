@@ -1,0 +1,192 @@
+"""Checkpoint → two ONNX graphs that OpenCV runs, and back.
+
+Batch normalisation is folded into the convolutions first, and the initialisers keep the names of the folded
+network's parameters. So the graphs are also the weights file of the torch engine, and the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxscript.optimizer
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from autocrop.datasets import TERMS
+from autocrop.errors import AutocropError
+from autocrop.models import MODELS, CroppingModel
+from autocrop.training.loop import load_checkpoint, network_from_checkpoint
+from autocrop.weights import MANIFEST, PARTS, ModelCard, WeightsFile, write_manifest
+
+OPSET = 18
+HALF_FROM = 1024
+"""Tensors of at least this many values are stored in half precision and widened when the graph is loaded."""
+
+
+class _Encoder(nn.Module):
+    def __init__(self, network: CroppingModel) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network.encode(image)
+
+
+class _Head(nn.Module):
+    def __init__(self, network: CroppingModel) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, boxes: Tensor) -> Tensor:
+        return self.network.score(features, boxes)
+
+
+def export(network: CroppingModel, encoder: Path, head: Path) -> None:
+    """Write *network* as two ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
+
+    The graphs take any input size that is a multiple of 32 and any number of boxes.
+    """
+    network = fold_batch_norm(network).cpu().eval()
+    image = torch.zeros(1, 3, 256, 384)
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
+    with torch.no_grad():
+        features = network.encode(image)
+    size = torch.export.Dim
+    strides = {2: 32 * size("rows", min=4, max=64), 3: 32 * size("columns", min=4, max=64)}
+    _write(_Encoder(network), (image,), ["image"], "features", {"image": strides}, encoder)
+    shapes = {
+        "features": {2: size("height", min=2, max=4096), 3: size("width", min=2, max=4096)},
+        "boxes": {0: size("boxes", min=1, max=1_000_000)},
+    }
+    _write(_Head(network), (features, boxes), ["features", "boxes"], "scores", shapes, head)
+
+
+def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -> list[Path]:
+    """Export a checkpoint with a manifest of one row, as ``--weights FOLDER`` reads it.
+
+    Args:
+        checkpoint: ``best.pt`` or ``last.pt`` of a run.
+        folder: is made if it does not exist.
+        name: of the exported model; by default that of the network.
+
+    Returns:
+        The files written.
+
+    Raises:
+        AutocropError: the checkpoint is missing or damaged.
+    """
+    state = load_checkpoint(checkpoint)
+    network = network_from_checkpoint(checkpoint)
+    name = name or network.NAME
+    paths = {part: folder / f"{name}.{part}.onnx" for part in PARTS}
+    export(network, paths["encoder"], paths["head"])
+    card = ModelCard(
+        name=name,
+        network=network.NAME,
+        summary=f"{network.NAME.upper()} on {network.recipe.backbone}, trained for {state['epoch']} epochs.",
+        files={part: WeightsFile.of(path) for part, path in paths.items()},
+        data=TERMS.get(state["data"], state["data"] or "unknown"),
+        recipe=dataclasses.asdict(network.recipe),
+        metrics={key: round(value, 4) for key, value in state["metrics"].items()},
+    )
+    write_manifest(folder, [card])
+    return [*paths.values(), folder / MANIFEST]
+
+
+def load_exported(model: str, encoder: Path, head: Path) -> CroppingModel:
+    """Build the (folded) network of *model* and fill it from two exported files.
+
+    Raises:
+        AutocropError: the files are no export of this model.
+    """
+    network_class, recipe_class = MODELS[model]
+    network = fold_batch_norm(network_class(recipe_class()))
+    wanted = network.state_dict()
+    found: dict[str, Tensor] = {}
+    for path in (encoder, head):
+        for tensor in onnx.load(str(path)).graph.initializer:
+            name = tensor.name.removeprefix("network.")
+            if name in wanted:
+                found[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    used = {name for name in wanted if not name.startswith(network.TRAINING_ONLY)}
+    if missing := sorted(used - found.keys()):
+        raise AutocropError(
+            f"{encoder} and {head} are no export of {model}: they lack {len(missing)} tensors, such as {missing[0]}."
+        )
+    network.load_state_dict(found, strict=False)
+    return network
+
+
+def fold_batch_norm(network: CroppingModel) -> CroppingModel:
+    """A copy of *network* with every batch normalisation that follows a convolution folded into it."""
+    network = copy.deepcopy(network).eval()
+    for parent in network.modules():
+        if not isinstance(parent, nn.Sequential):
+            continue
+        children = list(parent.named_children())
+        for (name, first), (next_name, second) in zip(children, children[1:], strict=False):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(first, second))
+                setattr(parent, next_name, nn.Identity())
+    return network
+
+
+def _write(
+    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, shapes: dict[str, Any], path: Path
+) -> None:
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module.eval(),
+                inputs,
+                input_names=names,
+                output_names=[output],
+                dynamic_shapes=shapes,
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=False,  # torch's own optimiser would rename tensors
+                verbose=False,
+            )
+    finally:
+        quiet.setLevel(level)
+    graph = onnxscript.optimizer.optimize(program.model_proto)
+    _store_halves(graph.graph)
+    # Names of source lines and the like: they would make the digest depend on where the code lay.
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del graph.metadata_props[:], graph.graph.metadata_props[:], graph.graph.value_info[:]
+    onnx.checker.check_model(graph)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(graph, str(path))
+
+
+def _store_halves(graph: onnx.GraphProto) -> None:
+    """Store large float32 initialisers as float16, each followed by a Cast under a new name."""
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= HALF_FROM:
+            wide = f"{tensor.name}.float"
+            for node in graph.node:
+                for position, name in enumerate(node.input):
+                    if name == tensor.name:
+                        node.input[position] = wide
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+            casts.append(helper.make_node("Cast", [tensor.name], [wide], to=onnx.TensorProto.FLOAT))
+    nodes = casts + list(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)

@@ -1,0 +1,248 @@
+"""The training loop: the only one. It knows losses, optimisers and files, and nothing of any model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from autocrop.errors import AutocropError
+from autocrop.models import MODELS, CroppingModel, Recipe, Views
+
+WARM_UP = 0.05
+"""Share of a cosine run's steps in which the learning rate rises."""
+LAST, BEST, LOG = "last.pt", "best.pt", "log.jsonl"
+
+
+class Batches(Protocol):
+    """What the loop needs of the training data; :class:`~autocrop.training.data.TrainingViews` is one."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, number: int) -> Iterator[list[Views]]:
+        """The batches of an epoch, the same ones however often they are asked for."""
+        ...
+
+
+@dataclass
+class Progress:
+    """What a run reports while it goes on."""
+
+    epoch: int
+    step: int
+    steps: int
+    losses: dict[str, float]
+    """Means over the epoch so far."""
+
+
+def fit(
+    network: CroppingModel,
+    batches: Batches,
+    folder: Path,
+    *,
+    validate: Callable[[CroppingModel], dict[str, float]],
+    select: str = "iou",
+    device: str = "cpu",
+    resume: bool = False,
+    data: str = "",
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> Path:
+    """Train *network* by its own recipe and loss.
+
+    Every epoch ends with validation, a line in ``log.jsonl``, and the checkpoint ``last.pt``; the epoch with the
+    highest *select* is also ``best.pt``. Every epoch seeds torch from the recipe's seed and its own number, so that
+    a resumed run takes the same steps as one that was never stopped.
+
+    Args:
+        network: moved to *device*.
+        batches: of the training split.
+        folder: of the run; made if it does not exist.
+        validate: network → metrics, after each epoch.
+        select: the metric, higher is better, by which ``best.pt`` is chosen.
+        device: ``cpu`` or ``cuda``.
+        resume: go on from ``last.pt`` in *folder*.
+        data: name of the data set, kept in the checkpoints for the model card.
+        on_step: called after every optimiser step.
+        on_epoch: called with the log's row after every epoch.
+
+    Returns:
+        Path of ``best.pt``.
+
+    Raises:
+        AutocropError: the folder already has a run and *resume* is not set, or the other way round, or the loss is
+            not finite.
+    """
+    recipe = network.recipe
+    network.to(device)
+    optimiser = torch.optim.AdamW(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    rate = learning_rate(recipe, len(batches))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
+    parts: dict[str, Any] = {"optimiser": optimiser, "scheduler": scheduler}
+    if averaged is not None:
+        parts["averaged"] = averaged
+    first, best = 0, -math.inf
+    last = folder / LAST
+    if resume:
+        first, best = _restore(last, network, parts)
+    elif last.exists():
+        raise AutocropError(f"{folder} already holds a run. Go on with --resume, or choose another folder with -o.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for epoch in range(first, recipe.epochs):
+        started = time.monotonic()
+        torch.manual_seed(recipe.seed * 1_000_003 + epoch)
+        network.train()
+        totals: dict[str, float] = {}
+        for step, batch in enumerate(batches.epoch(epoch)):
+            losses = _step(network, batch, optimiser, recipe, device)
+            scheduler.step()
+            if averaged is not None:
+                averaged.update_parameters(network)
+            for name, value in losses.items():
+                totals[name] = totals.get(name, 0.0) + value
+            means = {name: total / (step + 1) for name, total in totals.items()}
+            on_step(Progress(epoch, step + 1, len(batches), means))
+        kept = network if averaged is None else cast(CroppingModel, averaged.module)
+        metrics = validate(kept)
+        row = {
+            "epoch": epoch + 1,
+            "loss": {name: total / len(batches) for name, total in totals.items()},
+            "metrics": metrics,
+            "lr": optimiser.param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
+        _log(folder / LOG, row)
+        saved = {"metrics": metrics, "epoch": epoch + 1, "data": data}
+        if metrics[select] > best:
+            best = metrics[select]
+            _save(folder / BEST, kept, **saved)
+        states = {name: part.state_dict() for name, part in parts.items()}
+        _save(last, network, **saved, **states, best=best)
+        on_epoch(row)
+    return folder / BEST
+
+
+def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Factor of the learning rate at each optimiser step, for *steps* steps an epoch."""
+    total = max(1, recipe.epochs * steps)
+    warm_up = max(1, int(WARM_UP * total))
+
+    def factor(step: int) -> float:
+        if recipe.schedule == "constant":
+            return 1.0
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+    return factor
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of :func:`fit`: ``model`` (state dict), ``name``, ``recipe``, ``epoch``, ``data``, ``metrics``.
+
+    Raises:
+        AutocropError: it does not exist or is no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"model", "name", "recipe", "epoch", "data", "metrics"} <= state.keys():
+            raise ValueError("it lacks what a run writes")
+    except FileNotFoundError as error:
+        raise AutocropError(f"{path} does not exist. A run writes {LAST} and {BEST} after its first epoch.") from error
+    except Exception as error:
+        raise AutocropError(f"{path} is no checkpoint of autocrop ({error}).") from error
+    return state  # type: ignore[no-any-return]
+
+
+def network_from_checkpoint(path: Path) -> CroppingModel:
+    """The network that a checkpoint holds, in evaluation mode.
+
+    Raises:
+        AutocropError: as :func:`load_checkpoint`, or the checkpoint is of a model that this version does not know.
+    """
+    state = load_checkpoint(path)
+    if state["name"] not in MODELS:
+        raise AutocropError(f"{path} holds the model '{state['name']}', which this version of autocrop does not know.")
+    network_class, recipe_class = MODELS[state["name"]]
+    try:
+        network = network_class(recipe_class(**state["recipe"]))
+        network.load_state_dict(state["model"])
+    except (TypeError, RuntimeError) as error:
+        raise AutocropError(f"{path} was written by another version of autocrop: {error}.") from error
+    return network.eval()
+
+
+def _step(
+    network: CroppingModel, batch: list[Views], optimiser: torch.optim.Optimizer, recipe: Recipe, device: str
+) -> dict[str, float]:
+    """One optimiser step over the photos of *batch*; returns the mean of each term of the loss."""
+    optimiser.zero_grad(set_to_none=True)
+    means: dict[str, float] = {}
+    for views in batch:
+        terms = network.loss(_to(views, device))
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
+            raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
+        (loss / len(batch)).backward()  # type: ignore[no-untyped-call]
+        for name, value in terms.items():
+            means[name] = means.get(name, 0.0) + value.item() / len(batch)
+    if recipe.clip:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+    optimiser.step()
+    return means
+
+
+def _parameter_groups(network: CroppingModel) -> list[dict[str, Any]]:
+    """The backbone's parameters with their own learning rate, and the rest."""
+    recipe = network.recipe
+    named = list(network.named_parameters())
+    backbone = [parameter for name, parameter in named if name.startswith("backbone.")]
+    others = [parameter for name, parameter in named if not name.startswith("backbone.")]
+    return [{"params": others}, {"params": backbone, "lr": recipe.lr * recipe.backbone_lr}]
+
+
+def _to(views: Views, device: str) -> Views:
+    tensors: dict[str, Tensor] = {field.name: getattr(views, field.name) for field in dataclasses.fields(views)}
+    return Views(**{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
+
+
+def _restore(path: Path, network: CroppingModel, parts: dict[str, Any]) -> tuple[int, float]:
+    """Load a checkpoint into the network and the other *parts* of a run; returns epochs done and the best metric."""
+    state = load_checkpoint(path)
+    if state["recipe"] != dataclasses.asdict(network.recipe):
+        changed = [k for k, v in dataclasses.asdict(network.recipe).items() if state["recipe"].get(k) != v]
+        raise AutocropError(
+            f"{path} was trained with another {', '.join(changed) or 'recipe'}. Resume with the options it was started with."
+        )
+    network.load_state_dict(state["model"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["epoch"], state["best"]
+
+
+def _save(path: Path, network: CroppingModel, **extra: Any) -> None:
+    """Write a checkpoint under a temporary name, then rename it: a kill leaves the former one whole."""
+    temporary = path.with_suffix(".tmp")
+    recipe = dataclasses.asdict(network.recipe)
+    torch.save({"name": network.NAME, "recipe": recipe, "model": network.state_dict(), **extra}, temporary)
+    os.replace(temporary, path)
+
+
+def _log(path: Path, row: dict[str, Any]) -> None:
+    """Put *row* into the log in place of what a former try at its epoch and later ones left."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = [former for former in rows if former["epoch"] < row["epoch"]] + [row]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))

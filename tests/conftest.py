@@ -1,0 +1,75 @@
+"""Fixtures shared by all tests. Nothing here needs a network or a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autocrop.engines import Features
+
+SAMPLES = Path(__file__).resolve().parent.parent / "docs" / "samples"
+
+
+@pytest.fixture
+def samples():
+    """The repository's sample photos."""
+    return sorted(SAMPLES.glob("*.jpg"))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A copy of one sample photo, alone in a folder."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes((SAMPLES / "coffee.jpg").read_bytes())
+    return path
+
+
+class CentredEngine:
+    """A model that likes one box: the score is minus the distance from it. Needs no weights."""
+
+    model = "centred"
+    device = "cpu"
+
+    def __init__(self, favourite=(0.2, 0.2, 0.7, 0.8)):
+        self.favourite = np.array(favourite, np.float32)
+        self.encoded = 0
+
+    def encode(self, image):
+        self.encoded += 1
+        return Features(None, image.shape[1] / image.shape[0])
+
+    def score(self, features, boxes):
+        return (5 - 10 * np.abs(boxes - self.favourite).mean(axis=1)).astype(np.float32)
+
+
+@pytest.fixture
+def engine():
+    """A model without weights whose favourite box is known."""
+    return CentredEngine()
+
+
+@pytest.fixture
+def tiny_fcdb(tmp_path):
+    """Six photos in FCDB's true format: four to train on, two (named in fcdb_val.txt) to validate on."""
+    from autocrop.datasets.fcdb import validation_names
+
+    root = tmp_path / "fcdb"
+    (root / "images").mkdir(parents=True)
+    names = [f"{number}_train_b.jpg" for number in range(4)] + sorted(validation_names())[:2]
+    rng = np.random.default_rng(0)
+    rows, ranked = [], []
+    for number, name in enumerate(names):
+        width, height = (96, 64) if number % 2 else (64, 96)
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), np.uint8)).save(root / "images" / name)
+        url = f"https://example.org/{number}/{name}"
+        rows.append({"url": url, "flickr_photo_id": number, "crop": [8, 4, 40, 48]})
+        pair = {"crop_0": [0, 0, 32, 32], "crop_1": [16, 16, 48, 48], "vote_for_0": 1, "vote_for_1": 4}
+        ranked.append({"url": url, "flickr_photo_id": number, "crops": [pair, pair | {"vote_for_0": 3, "vote_for_1": 2}]})
+    rows.append({"url": "https://example.org/gone.jpg", "flickr_photo_id": 99, "crop": [0, 0, 10, 10]})
+    (root / "cropping_training_set.json").write_text(json.dumps(rows))
+    (root / "ranking_annotation.json").write_text(json.dumps(ranked))
+    return root

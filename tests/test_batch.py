@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from autocrop.batch import Options, Plan, Status, Target, make_targets, run
+from autocrop.errors import UsageError
+
+SQUARE = [Target("1x1", (1, 1))]
+
+
+def crop_all(engine, photos, **options):
+    """Run a batch and return its results."""
+    options.setdefault("targets", SQUARE)
+    return list(run(engine, Plan.make(photos, Options(**options))))
+
+
+def test_outputs_lie_beside_the_photo(engine, photo):
+    """photo.jpg gives photo_1x1.jpg, a square, and the photo itself is not touched."""
+    before = photo.read_bytes()
+    (result,) = crop_all(engine, [photo])
+    assert result.status is Status.CROPPED
+    assert result.output == photo.with_name("photo_1x1.jpg")
+    with Image.open(result.output) as written:
+        assert written.size == result.size == (result.crop.width, result.crop.height)
+        assert written.width == written.height
+    assert photo.read_bytes() == before
+
+
+def test_one_analysis_for_several_targets(engine, photo, tmp_path):
+    """A photo is encoded once, however many crops of it are wanted."""
+    results = crop_all(engine, [photo], targets=make_targets(["1:1", "4:5"], ["90x160"]), output=tmp_path / "out")
+    assert engine.encoded == 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["photo_1x1.jpg", "photo_4x5.jpg", "photo_90x160.jpg"]
+    with Image.open(results[2].output) as written:
+        assert written.size == (90, 160)
+
+
+def test_size_never_enlarges_unless_told(engine, photo):
+    """A crop smaller than the size asked for keeps its pixels, with its ratio."""
+    (result,) = crop_all(engine, [photo], targets=make_targets([], ["4000x4000"]))
+    assert result.size == (result.crop.width, result.crop.height)
+    (result,) = crop_all(engine, [photo], targets=make_targets([], ["4000x4000"]), upscale=True, overwrite=True)
+    assert result.size == (4000, 4000)
+
+
+def test_existing_outputs_are_skipped(engine, photo):
+    """The second run does not even analyse the photo; --overwrite does it again."""
+    crop_all(engine, [photo])
+    (result,) = crop_all(engine, [photo])
+    assert result.status is Status.SKIPPED
+    assert engine.encoded == 1
+    (result,) = crop_all(engine, [photo], overwrite=True)
+    assert result.status is Status.CROPPED
+
+
+def test_a_bad_photo_fails_alone(engine, photo, tmp_path):
+    """The others are cropped, and the bad one is named with the reason."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(photo.read_bytes()[:9000])
+    results = crop_all(engine, [bad, photo, tmp_path / "missing.jpg"])
+    assert [r.status for r in results] == [Status.FAILED, Status.CROPPED, Status.FAILED]
+    assert "bad.jpg is damaged" in results[0].reason
+    assert "missing.jpg does not exist" in results[2].reason
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.jpg", "photo.jpg", "photo_1x1.jpg"]
+
+
+def test_one_impossible_ratio_does_not_stop_the_others(engine, photo):
+    """A ratio that the photo cannot have fails; the next one is written."""
+    results = crop_all(engine, [photo], targets=make_targets(["1999:1000", "1:1"], []))
+    assert [r.status for r in results] == [Status.FAILED, Status.CROPPED]
+
+
+def test_top_writes_distinct_files(engine, photo, tmp_path):
+    """--top 3 numbers the files, best first."""
+    results = crop_all(engine, [photo], top=3, output=tmp_path / "out")
+    assert [r.output.name for r in results] == ["photo_1x1_1.jpg", "photo_1x1_2.jpg", "photo_1x1_3.jpg"][: len(results)]
+    assert len({r.crop.box for r in results}) == len(results) >= 2
+
+
+def test_outputs_that_would_collide_get_distinct_names(engine, photo, tmp_path):
+    """Two photos of one name from two folders do not overwrite each other."""
+    other = tmp_path / "other" / "photo.jpg"
+    other.parent.mkdir()
+    other.write_bytes(photo.read_bytes())
+    results = crop_all(engine, [photo, other], output=tmp_path / "out")
+    assert [r.output.name for r in results] == ["photo_1x1.jpg", "photo_1x1-2.jpg"]
+    assert all(r.status is Status.CROPPED for r in results)
+
+
+def test_an_input_is_never_an_output(engine, photo):
+    """Neither by -o, nor because another photo's output would have its name, not even with --overwrite."""
+    with pytest.raises(UsageError, match="never overwrites"):
+        crop_all(engine, [photo], output=photo, overwrite=True)
+    second = photo.with_name("photo_1x1.jpg")
+    second.write_bytes(photo.read_bytes())
+    results = crop_all(engine, [photo, second], overwrite=True)
+    assert second.read_bytes() == photo.read_bytes()
+    assert [r.output.name for r in results] == ["photo_1x1-2.jpg", "photo_1x1_1x1.jpg"]
+
+
+def test_a_photo_named_twice_is_cropped_once(engine, photo):
+    """Also when its path is written in two ways."""
+    assert len(crop_all(engine, [photo, photo.parent / "." / "photo.jpg"])) == 1
+
+
+def test_one_file_cannot_hold_two_crops(engine, photo, tmp_path):
+    """-o FILE with two ratios is refused before anything is done."""
+    with pytest.raises(UsageError, match="one file"):
+        crop_all(engine, [photo], targets=make_targets(["1:1", "4:3"], []), output=tmp_path / "out.jpg")
+
+
+def test_output_file_chooses_the_format(engine, photo, tmp_path):
+    """-o out.png writes a PNG."""
+    (result,) = crop_all(engine, [photo], output=tmp_path / "out.png")
+    with Image.open(result.output) as written:
+        assert written.format == "PNG"
+
+
+def test_dry_run_writes_nothing(engine, photo, tmp_path):
+    """The crops are reported, and the folder stays as it was."""
+    (result,) = crop_all(engine, [photo], dry_run=True)
+    assert result.status is Status.FOUND
+    row = result.to_dict(engine)
+    assert row["box"] == list(result.crop.box)
+    assert row["space"] == "upright"
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_ratios_asked_for_twice_are_refused():
+    """Their outputs would have one name."""
+    with pytest.raises(UsageError, match="once"):
+        make_targets(["4:3", "4x3"], [])
+
+
+def test_palette_pictures_can_be_resized(engine, tmp_path):
+    """Resizing a palette PNG goes through RGB."""
+    path = tmp_path / "palette.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (100, 100, 3), np.uint8)).convert("P").save(path)
+    (result,) = crop_all(engine, [path], targets=make_targets([], ["40x40"]))
+    with Image.open(result.output) as written:
+        assert written.size == (40, 40)

@@ -1,0 +1,239 @@
+"""Photos in and out: nothing of the file is lost that the crop leaves true."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+from autocrop import images
+from autocrop.images import EXIF_HEIGHT, EXIF_IFD, EXIF_WIDTH, ORIENTATION, PhotoError, open_photo, photo_from_memory
+
+TRANSPOSES = {
+    1: (),
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_90,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_270,),
+}
+"""How the pixels of an upright picture are stored under each orientation."""
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="Coffee"/></x:xmpmeta>'
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def stored(image, orientation):
+    """*image* as a camera held that way would store it, and its EXIF."""
+    for transpose in TRANSPOSES[orientation]:
+        image = image.transpose(transpose)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    exif[0x010F] = "Maker of cameras"
+    exif.get_ifd(EXIF_IFD).update({0x829A: 0.005, EXIF_WIDTH: image.width, EXIF_HEIGHT: image.height})
+    exif[EXIF_IFD] = 0  # an offset that Pillow fills in; without it a TIFF would be written without this directory
+    return image, exif
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_opens_upright(photo, tmp_path, orientation, suffix):
+    """Size, preview and pixels are those of the upright picture."""
+    upright = Image.open(photo)
+    image, exif = stored(upright, orientation)
+    image.save(tmp_path / f"turned{suffix}", exif=exif)
+    turned = open_photo(tmp_path / f"turned{suffix}")
+    assert (turned.width, turned.height) == upright.size
+    assert np.array_equal(np.asarray(turned.upright()), np.asarray(upright))
+    assert np.array_equal(turned.preview(), np.asarray(upright))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_metadata_is_kept(photo, tmp_path, suffix):
+    """EXIF, XMP and ICC survive; orientation and pixel dimensions are put right."""
+    image, exif = stored(Image.open(photo), 6)
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    if suffix == ".png":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        image.save(source, exif=exif, icc_profile=PROFILE, pnginfo=info)
+    elif suffix == ".tif":
+        exif[0x02BC] = XMP
+        image.save(source, exif=exif, icc_profile=PROFILE)
+    else:
+        image.save(source, exif=exif, icc_profile=PROFILE, xmp=XMP)
+    opened = open_photo(source)
+    opened.save(opened.upright().crop((10, 20, 110, 80)), target)
+    with Image.open(target) as saved:
+        assert saved.size == (100, 60)
+        kept = saved.getexif()
+        assert kept.get(ORIENTATION, 1) == 1  # Pillow drops the tag when it loads a TIFF; its absence means 1
+        assert kept[0x010F] == "Maker of cameras"
+        assert float(kept.get_ifd(EXIF_IFD)[0x829A]) == pytest.approx(0.005)
+        assert kept.get_ifd(EXIF_IFD)[EXIF_WIDTH] == 100
+        assert kept.get_ifd(EXIF_IFD)[EXIF_HEIGHT] == 60
+        assert saved.info["icc_profile"] == PROFILE
+        xmp = saved.info.get("xmp") or saved.info.get("XML:com.adobe.xmp")
+        xmp = xmp.encode() if isinstance(xmp, str) else xmp
+        assert b'dc:title="Coffee"' in xmp
+        assert b'tiff:Orientation="6"' not in xmp
+
+
+def test_jpeg_keeps_its_tables_and_subsampling(photo, tmp_path):
+    """A crop is compressed as its photo was, unless a quality is asked for."""
+    source, target = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    Image.open(photo).save(source, quality=63, subsampling=1)
+    opened = open_photo(source)
+    crop = opened.upright().crop((0, 0, 64, 64))
+    opened.save(crop, target)
+    with Image.open(source) as before, Image.open(target) as after:
+        assert before.quantization == after.quantization
+        assert before.layer == after.layer
+    opened.save(crop, target, quality=20)
+    with Image.open(source) as before, Image.open(target) as after:
+        assert before.quantization != after.quantization
+
+
+def test_a_thumbnail_of_the_uncropped_photo_is_dropped(photo, tmp_path):
+    """The embedded preview would show what was cropped away."""
+    thumbnail = io.BytesIO()
+    Image.open(photo).resize((64, 48)).save(thumbnail, "JPEG")
+    exif = Image.Exif()
+    exif[0x010F] = "Maker of cameras"
+    body = bytearray(exif.tobytes()[6:])
+    order = "little" if body[:2] == b"II" else "big"
+
+    def number(value, size):
+        return value.to_bytes(size, order)
+
+    def entry(tag, value):
+        return number(tag, 2) + number(4, 2) + number(1, 4) + number(value, 4)
+
+    end_of_ifd0 = 10 + 12 * int.from_bytes(body[8:10], order)
+    body[end_of_ifd0 : end_of_ifd0 + 4] = number(len(body), 4)
+    jpeg = thumbnail.getvalue()
+    start = len(body) + 2 + 2 * 12 + 4
+    body += number(2, 2) + entry(0x0201, start) + entry(0x0202, len(jpeg)) + number(0, 4) + jpeg
+    Image.open(photo).save(tmp_path / "in.jpg", exif=b"Exif\0\0" + bytes(body))
+    opened = open_photo(tmp_path / "in.jpg")
+    with Image.open(tmp_path / "in.jpg") as before:
+        assert before.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(thumbnail.getvalue())
+    opened.save(opened.upright().crop((0, 0, 64, 64)), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as after:
+        assert after.getexif()[0x010F] == "Maker of cameras"
+        assert 0x0202 not in after.getexif().get_ifd(ExifTags.IFD.IFD1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("RGBA", ".png"), ("L", ".jpg"), ("LA", ".png"), ("P", ".png"), ("1", ".png"), ("CMYK", ".jpg"), ("I;16", ".png")],
+)
+def test_modes_survive(photo, tmp_path, mode, suffix):
+    """Grey, palette, alpha, CMYK and 16-bit grey stay what they are, pixel for pixel where the format is lossless."""
+    image = Image.open(photo).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    image.save(source)
+    opened = open_photo(source)
+    assert opened.preview().dtype == np.uint8
+    assert opened.preview().shape[2] == 3
+    opened.save(opened.upright().crop((10, 10, 90, 70)), target)
+    with Image.open(target) as saved:
+        assert saved.mode == mode
+        if suffix == ".png":
+            assert np.array_equal(np.asarray(saved), np.asarray(Image.open(source).crop((10, 10, 90, 70))))
+
+
+def test_alpha_is_flattened_where_the_format_has_none(photo, tmp_path):
+    """A transparent PNG written as JPEG gets a white ground and no error."""
+    image = Image.open(photo).convert("RGBA")
+    image.putalpha(0)
+    image.save(tmp_path / "in.png")
+    opened = open_photo(tmp_path / "in.png")
+    opened.save(opened.upright(), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as saved:
+        assert np.asarray(saved).min() > 250
+
+
+def test_16_bit_grey_is_seen_in_full_range():
+    """For analysis 16-bit grey is scaled down, not clipped to white."""
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    preview = photo_from_memory(Image.fromarray(ramp)).preview()
+    assert preview[0, 0, 0] == 0
+    assert preview[0, 32, 0] in range(125, 135)
+    assert preview[0, 63, 0] == 255
+
+
+def test_a_large_jpeg_is_decoded_small_for_analysis(tmp_path):
+    """The preview of a 12-megapixel JPEG is a fraction of it, with the same shape."""
+    Image.effect_noise((4000, 3000), 50).convert("RGB").save(tmp_path / "large.jpg")
+    preview = open_photo(tmp_path / "large.jpg").preview()
+    assert 384 <= min(preview.shape[:2]) < 800
+    assert preview.shape[1] / preview.shape[0] == pytest.approx(4 / 3, rel=0.01)
+
+
+def test_no_half_file_is_left(photo, tmp_path, monkeypatch):
+    """When the disk is full in the middle of a write, the former file stays and no temporary file is left."""
+    target = tmp_path / "out.jpg"
+    target.write_bytes(b"former")
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    opened = open_photo(photo)
+    with pytest.raises(PhotoError, match="No space left"):
+        opened.save(opened.upright(), target)
+    assert target.read_bytes() == b"former"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jpg", "photo.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("text.jpg", b"This is a text file.", "is not a photo"),
+        ("empty.jpg", b"", "is empty"),
+        ("missing.jpg", None, "does not exist"),
+    ],
+)
+def test_what_is_no_photo_is_named(tmp_path, name, content, says):
+    """One sentence with the file's name."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(PhotoError, match=f"{name} {says}"):
+        open_photo(tmp_path / name)
+
+
+def test_a_truncated_photo_is_named(photo):
+    """Half a JPEG opens, and fails with a sentence when it is decoded."""
+    photo.write_bytes(photo.read_bytes()[:20_000])
+    with pytest.raises(PhotoError, match="damaged or cut short"):
+        open_photo(photo).upright()
+    with pytest.raises(PhotoError, match="damaged or cut short"):
+        open_photo(photo).preview()
+
+
+def test_a_tiny_photo_is_refused():
+    """There is nothing to compose in 31 pixels."""
+    with pytest.raises(PhotoError, match="too small"):
+        photo_from_memory(np.zeros((31, 100, 3), np.uint8))
+
+
+@pytest.mark.parametrize("array", [np.zeros((64, 64)), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64, 3))])
+def test_arrays_must_be_rgb(array):
+    """Other shapes and types are refused, not guessed at."""
+    with pytest.raises(PhotoError, match="uint8"):
+        photo_from_memory(array)
+
+
+def test_unknown_output_formats_are_named(tmp_path):
+    """The message lists formats that work."""
+    with pytest.raises(PhotoError, match="'.xyz' is no picture format"):
+        images.format_of(tmp_path / "out.xyz")

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from autocrop import boxes as bx
+from autocrop.engines import Features
+from autocrop.errors import AutocropError
+from autocrop.search import DISTINCT, coarse_anchors, consensus, find_boxes, find_crops
+
+WIDE = Features(None, 1.5)
+
+
+def test_search_finds_what_the_model_likes(engine):
+    """The refined crop is nearer to the favourite than any candidate of stage one."""
+    (box,), _ = find_boxes(engine, WIDE)
+    coarse = np.abs(coarse_anchors() - engine.favourite).mean(axis=1).min()
+    assert np.abs(box - engine.favourite).mean() < min(coarse, 0.04)
+
+
+@pytest.mark.parametrize("ratio", [(4, 3), (1, 1), (9, 16), (3, 1)])
+def test_a_ratio_is_exact(engine, ratio):
+    """Whatever the model likes, the pixels have the ratio."""
+    (crop,) = find_crops(engine, WIDE, (1500, 1000), ratio)
+    assert crop.width * ratio[1] == crop.height * ratio[0]
+    assert crop.ratio == ratio
+
+
+def test_top_crops_are_distinct(engine):
+    """No two of several crops are nearly the same, and the first is the one found alone."""
+    boxes, scores = find_boxes(engine, WIDE, top=6)
+    assert 2 <= len(boxes) <= 6
+    assert len(scores) == len(boxes)
+    overlaps = bx.iou(boxes, boxes)
+    np.fill_diagonal(overlaps, 0)
+    assert overlaps.max() <= DISTINCT + 1e-6
+    assert boxes[:1] == pytest.approx(find_boxes(engine, WIDE)[0])
+
+
+def test_two_views_are_not_averaged():
+    """Where the model likes the left and the right of a photo, the crop is one of them and not the middle."""
+
+    class TwoSubjects:
+        def score(self, features, boxes):
+            views = np.array([[0, 0.2, 0.4, 0.8], [0.6, 0.2, 1, 0.8]], np.float32)
+            return 5 * bx.iou(boxes, views).max(axis=1)
+
+    (box,), _ = find_boxes(TwoSubjects(), WIDE)
+    assert box[2] < 0.55 or box[0] > 0.45
+
+
+def test_consensus_weighs_by_score():
+    """Equal scores give the mean; a far better score decides alone."""
+    boxes = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]], np.float32)
+    assert consensus(boxes, np.array([1, 1], np.float32)) == pytest.approx(np.array([[0.25, 0.25, 0.75, 0.75]]))
+    assert consensus(boxes, np.array([9, 1], np.float32)) == pytest.approx(boxes[:1], abs=1e-6)
+
+
+def test_a_ratio_that_the_photo_cannot_have_is_an_error(engine):
+    """The message says what to do."""
+    with pytest.raises(AutocropError, match="smaller whole numbers"):
+        find_crops(engine, WIDE, (150, 100), (191, 100))
+
+
+def test_crop_refuses_another_photo(engine, photo):
+    """A crop is not cut out of a photo of another size."""
+    (crop,) = find_crops(engine, WIDE, (1500, 1000))
+    with pytest.raises(AutocropError, match="1500x1000"):
+        crop.apply(photo)
+    (crop,) = find_crops(engine, WIDE, (600, 400))
+    assert crop.apply(photo).size == (crop.width, crop.height)
