@@ -121,7 +121,10 @@ class Plan:
                 raise UsageError(f"{output} is one file, and there is more than one crop to write. Give -o a folder.")
             if _identity(output) in plan._taken:
                 raise UsageError(f"{output} is the input itself, which autocrop never overwrites. Choose another name.")
-            format_of(output)
+            try:
+                format_of(output)
+            except PhotoError as error:
+                raise UsageError(str(error)) from error
         return plan
 
     def outputs(self, photo: Path) -> list[tuple[Target, list[Path]]]:

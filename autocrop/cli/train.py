@@ -34,7 +34,7 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model, validating after every epoch. Needs the extra: pip install "autocrop-photo[torch]"."""
+    """Train a model, validating after every epoch. Needs torch: the extra "torch" of autocrop-photo."""
     from autocrop.engines import pick_device, require_torch
 
     require_torch("Training")

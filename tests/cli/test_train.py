@@ -1,0 +1,57 @@
+"""Train, resume, export and use what came out, all by the command."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.cli.test_crop import autocrop
+
+torch = pytest.importorskip("torch")
+
+
+def test_train_export_crop(tiny_fcdb, tmp_path, photo):
+    """A model is trained for one epoch, exported, and crops a photo by the engine without torch."""
+    from torchvision.models import mobilenet_v2
+
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "backbone.pth")
+    train = ["train", "vrn", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", "--batch", "2", "--set", "views=8"]
+    done = autocrop(*train, "--epochs", "1", "--backbone-weights", "backbone.pth", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/1" in done.stderr
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"best.pt", "last.pt", "log.jsonl"}
+    done = autocrop("models", "export", "run/best.pt", "-o", "mine", "--name", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "mine" / "manifest.json").read_text())["models"]
+    assert row["recipe"]["views"] == 8
+    assert "FCDB" in row["data"]
+    for given in ("mine", "run/best.pt"):
+        done = autocrop("photo.jpg", "--weights", given, "-o", f"{given.replace('/', '_')}.jpg", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "mine.jpg") as one, Image.open(tmp_path / "run_best.pt.jpg") as other:
+        assert max(abs(a - b) for a, b in zip(one.size, other.size, strict=True)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none"], "There is no model 'none'"),
+        (["vrn", "--set", "colour=3"], "--set colour=3: write NAME=VALUE"),
+        (["vrn", "--set", "views=many"], "--set views=many: the value must be like 64"),
+        (["vrn", "--set", "splitter=perhaps"], "must be true or false"),
+    ],
+)
+def test_wrong_usage(tiny_fcdb, tmp_path, arguments, says):
+    """Exit code 2 and a sentence."""
+    done = autocrop("train", *arguments, "--data", f"fcdb:{tiny_fcdb}", "-o", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_needs_exporting_for_opencv(tmp_path, photo):
+    """The message names the command that does it."""
+    (tmp_path / "best.pt").touch()
+    done = autocrop("photo.jpg", "--weights", "best.pt", "--engine", "opencv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "autocrop models export best.pt" in done.stderr

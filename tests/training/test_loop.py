@@ -1,0 +1,145 @@
+"""The training loop, run for real on six tiny photos."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from autocrop import boxes as bx  # noqa: E402
+from autocrop.datasets import load  # noqa: E402
+from autocrop.errors import AutocropError  # noqa: E402
+from autocrop.models.vrn import VRN, VRNRecipe  # noqa: E402
+from autocrop.training.data import TrainingViews  # noqa: E402
+from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint  # noqa: E402
+
+RECIPE = VRNRecipe(epochs=2, batch=2, views=8, lr=1e-3, schedule="cosine", dropout=0.2, average=0.5, backbone_lr=0.1)
+
+
+@pytest.fixture
+def batches(tiny_fcdb):
+    return TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), RECIPE.views, RECIPE.batch, RECIPE.seed)
+
+
+def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
+    """Run *fit* from the same start; optionally be interrupted after some epochs."""
+
+    class Stopped(Exception):
+        pass
+
+    def on_epoch(row):
+        if row["epoch"] == stop_after:
+            raise Stopped
+
+    torch.manual_seed(7)
+    network = VRN(recipe)
+    seen = []
+    try:
+        fit(
+            network,
+            batches,
+            folder,
+            validate=lambda kept: {"iou": float(len(seen))},
+            resume=resume,
+            data="fcdb",
+            on_epoch=on_epoch,
+            on_step=seen.append,
+        )
+    except Stopped:
+        pass
+    return network
+
+
+def test_a_run_leaves_checkpoints_and_a_log(batches, tmp_path):
+    """best.pt, last.pt and one line of JSON an epoch; the checkpoint rebuilds the network."""
+    trained(tmp_path / "run", batches)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert set(rows[0]["loss"]) == {"image", "view", "rank", "listwise", "votes"}
+    state = load_checkpoint(tmp_path / "run" / "best.pt")
+    assert state["data"] == "fcdb"
+    assert state["recipe"] == dataclasses.asdict(RECIPE)
+    network = network_from_checkpoint(tmp_path / "run" / "best.pt")
+    assert network.recipe == RECIPE
+    assert not network.training
+
+
+def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
+    """Bit for bit: weights, averaged weights, optimiser and log."""
+    trained(tmp_path / "whole", batches)
+    trained(tmp_path / "stopped", batches, stop_after=1)
+    trained(tmp_path / "stopped", batches, resume=True)
+    whole, resumed = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "stopped"))
+    assert whole["epoch"] == resumed["epoch"] == 2
+    for part in ("model", "averaged"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
+    losses = [[json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("whole", "stopped")]
+    assert losses[0] == losses[1]
+
+
+def test_training_lowers_the_loss(batches, tmp_path):
+    """On four photos that it sees again and again the network learns."""
+    recipe = dataclasses.replace(RECIPE, epochs=6, average=0.0, dropout=0.0)
+    trained(tmp_path / "run", batches, recipe)
+    totals = [sum(json.loads(line)["loss"].values()) for line in (tmp_path / "run" / "log.jsonl").open()]
+    assert totals[-1] < 0.9 * totals[0]
+
+
+def test_a_run_is_not_overwritten(batches, tmp_path):
+    """A second run into the same folder must say --resume, and must be the same recipe."""
+    trained(tmp_path / "run", batches)
+    with pytest.raises(AutocropError, match="--resume"):
+        trained(tmp_path / "run", batches)
+    with pytest.raises(AutocropError, match="another lr"):
+        trained(tmp_path / "run", batches, dataclasses.replace(RECIPE, lr=0.5), resume=True)
+
+
+def test_resuming_nothing_is_an_error(batches, tmp_path):
+    """The message says which file was looked for."""
+    with pytest.raises(AutocropError, match=r"last\.pt does not exist"):
+        trained(tmp_path / "run", batches, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(batches, tmp_path):
+    """The message names the terms and what to change."""
+    with pytest.raises(AutocropError, match=r"not finite.*--lr"):
+        trained(tmp_path / "run", batches, dataclasses.replace(RECIPE, lr=1e30, schedule="constant", backbone_lr=1.0))
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path):
+    """Text, or a file of something else."""
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    torch.save({"model": {}}, tmp_path / "other.pt")
+    for name in ("text.pt", "other.pt"):
+        with pytest.raises(AutocropError, match=f"{name} is no checkpoint"):
+            load_checkpoint(tmp_path / name)
+
+
+def test_learning_rate_schedules():
+    """Constant stays; cosine rises, then falls to zero."""
+    assert {learning_rate(VRNRecipe(), 100)(step) for step in (0, 50, 5999)} == {1.0}
+    factor = learning_rate(VRNRecipe(epochs=10, schedule="cosine"), 100)
+    assert factor(0) < 0.1
+    assert factor(50) == pytest.approx(1, abs=0.01)
+    assert factor(1000) == pytest.approx(0, abs=1e-6)
+
+
+def test_batches_depend_on_seed_and_epoch_alone(batches):
+    """Asked twice, an epoch has the same photos, crops and scores; another epoch has others."""
+    first, again, other = (next(batches.epoch(number)) for number in (3, 3, 4))
+    assert all(torch.equal(a.boxes, b.boxes) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a.boxes, b.boxes) for a, b in zip(first, other, strict=True))
+
+
+def test_mirrored_views_keep_their_scores(batches, monkeypatch):
+    """Half of the photos are mirrored; the crop's IoU with the mirrored best crop is the score it was given."""
+    for views in (view for number in range(4) for batch in batches.epoch(number) for view in batch):
+        boxes = views.boxes.numpy()[: len(views.scores)]
+        overlaps = []
+        for sample in batches.samples:
+            for best in (sample.boxes, bx.flip(sample.boxes)):
+                overlaps.append(np.abs(1 + 4 * bx.iou(boxes, best)[:, 0] - views.scores.numpy()).max())
+        assert min(overlaps) < 1e-4
+        assert (boxes[:, 0] < boxes[:, 2]).all()
