@@ -1,11 +1,11 @@
-"""From photo files to cropped files: plan the outputs, search each photo once, write every crop, report every outcome."""
+"""From photo files to cropped files: plan the outputs, search each photo once, write its crops, report outcomes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from autocrop.ratio import Ratio, parse_ratio, parse_size, reduced
 from autocrop.search import Crop, find_crops
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """What became of one wanted crop."""
 
     CROPPED = "cropped"

@@ -99,6 +99,8 @@ def neighbours(boxes: Boxes, fixed_aspect: bool) -> Boxes:
     shapes = (1.0,) if fixed_aspect else factors
     dx, dy, size, shape = (axis.ravel() for axis in np.meshgrid(shifts, shifts, factors, shapes))
     centre = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + np.stack([dx, dy], axis=1)
-    half = (boxes[:, None, 2:] - boxes[:, None, :2]) / 2 * np.stack([size * np.sqrt(shape), size / np.sqrt(shape)], axis=1)
+    half = (
+        (boxes[:, None, 2:] - boxes[:, None, :2]) / 2 * np.stack([size * np.sqrt(shape), size / np.sqrt(shape)], axis=1)
+    )
     around = np.concatenate([centre - half, centre + half], axis=2).reshape(-1, 4)
     return shift_inside(around.astype(np.float32))

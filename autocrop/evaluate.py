@@ -45,12 +45,10 @@ def evaluate(
             counts.append(sample.votes.counts)
         on_photo(done)
     truth = np.concatenate([sample.boxes[:1] for sample in samples])
-    report = {"n": len(samples), **_compare(np.stack(found), truth)}
+    report: dict[str, Any] = {"n": len(samples), **_compare(np.stack(found), truth)}
     report["shots"] = _by_shot(np.stack(found), truth)
     report |= _pair_accuracy(scores, counts)
-    report["baselines"] = {
-        name: _compare(boxes, truth) for name, boxes in _baselines(samples, given_ratio).items()
-    }
+    report["baselines"] = {name: _compare(boxes, truth) for name, boxes in _baselines(samples, given_ratio).items()}
     return report
 
 

@@ -24,7 +24,25 @@ PREVIEW_SIDE = 384
 
 ORIENTATION, EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
 TIFF_XMP, TIFF_ICC = 700, 34675
-STRUCTURE = {*range(254, 260), 262, 266, 273, 277, 278, 279, 284, *range(317, 323), 322, 323, 324, 325, 330, 338, 339, 347}
+STRUCTURE = {
+    *range(254, 260),
+    262,
+    266,
+    273,
+    277,
+    278,
+    279,
+    284,
+    *range(317, 323),
+    322,
+    323,
+    324,
+    325,
+    330,
+    338,
+    339,
+    347,
+}
 """TIFF tags that describe how the input's pixels are stored. They are no metadata, and untrue of the output."""
 SIDEWAYS = (5, 6, 7, 8)
 """Values of the EXIF orientation that swap width and height."""
@@ -210,7 +228,9 @@ def format_of(path: Path) -> str:
     Image.init()
     file_format = Image.registered_extensions().get(path.suffix.lower())
     if file_format is None or file_format not in Image.SAVE:
-        raise PhotoError(f"'{path.suffix}' is no picture format that autocrop can write. Use .jpg, .png, .webp or .tif.")
+        raise PhotoError(
+            f"'{path.suffix}' is no picture format that autocrop can write. Use .jpg, .png, .webp or .tif."
+        )
     return file_format
 
 
@@ -244,7 +264,9 @@ def _open(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise PhotoError(f"{path} does not exist.") from error
     except IsADirectoryError as error:
-        raise PhotoError(f"{path} is a folder, not a photo. Name the photos in it, for example {path}/*.jpg.") from error
+        raise PhotoError(
+            f"{path} is a folder, not a photo. Name the photos in it, for example {path}/*.jpg."
+        ) from error
     except UnidentifiedImageError as error:
         raise PhotoError(f"{path} is not a photo, or is in a format that autocrop cannot read.") from error
     except Image.DecompressionBombError as error:

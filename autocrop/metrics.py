@@ -20,7 +20,7 @@ def overlap(predicted: Boxes, truth: Boxes) -> NDArray[np.float32]:
 
 
 def boundary_displacement(predicted: Boxes, truth: Boxes) -> NDArray[np.float32]:
-    """BDE of each pair of boxes: mean distance of the four sides, as a share of the photo's width or height, ``[N]``."""
+    """BDE of each pair of boxes: mean distance of the four sides, as a share of the photo's sides, ``[N]``."""
     return np.abs(predicted - truth).mean(axis=1)
 
 

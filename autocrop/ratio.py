@@ -56,7 +56,9 @@ def as_ratio(ratio: str | float | Ratio | None) -> Ratio | None:
     if ratio is None or isinstance(ratio, str):
         return None if ratio is None else parse_ratio(ratio)
     try:
-        width, height = ratio if isinstance(ratio, tuple) else Fraction(ratio).limit_denominator(1000).as_integer_ratio()
+        width, height = (
+            ratio if isinstance(ratio, tuple) else Fraction(ratio).limit_denominator(1000).as_integer_ratio()
+        )
         if width > 0 and height > 0:
             return reduced(width, height)
     except (TypeError, ValueError, OverflowError):

@@ -162,8 +162,8 @@ def coarse_anchors() -> Boxes:
 
 
 def _scores(engine: Engine, features: Features, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
-    scores = engine.score(features, boxes)
-    return scores if ratio is None else scores + KEEP_PICTURE * np.log(bx.area(boxes))
+    preference = 0.0 if ratio is None else KEEP_PICTURE
+    return (engine.score(features, boxes) + preference * np.log(bx.area(boxes))).astype(np.float32)
 
 
 def _view(candidates: Boxes, scores: NDArray[np.float32]) -> Boxes:

@@ -1,4 +1,4 @@
-"""Where a model's files are: ``--weights``, bundled in the wheel, the user's cache, or the Hub; always checked by digest.
+"""Where a model's files are: ``--weights``, bundled in the wheel, in the user's cache, or on the Hub.
 
 ``weights/manifest.json`` has a row a model. A row names its files, their size and sha256, and what people should
 know before they use them: recipe, data and its terms, metrics.
@@ -53,7 +53,6 @@ class ModelCard:
     hub: dict[str, str] | None = None
     """``repo`` and ``revision`` on the Hub; None for a model that is only bundled."""
 
-
     def to_dict(self) -> dict[str, Any]:
         """The row as it stands in the manifest."""
         return {key: value for key, value in asdict(self).items() if value is not None}
@@ -104,7 +103,9 @@ def from_folder(folder: Path) -> tuple[ModelCard, dict[str, Path]]:
     paths = {part: folder / file.name for part, file in cards[0].files.items()}
     for part, path in paths.items():
         if not path.is_file():
-            raise AutocropError(f"{path} is missing. Write it again with: autocrop models export CHECKPOINT -o {folder}")
+            raise AutocropError(
+                f"{path} is missing. Write it again with: autocrop models export CHECKPOINT -o {folder}"
+            )
         verify(path, cards[0].files[part])
     return cards[0], paths
 
@@ -200,9 +201,9 @@ def _download(row: ModelCard, file: WeightsFile) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     assert row.hub is not None
-    where = {"repo_id": row.hub["repo"], "revision": row.hub["revision"], "cache_dir": cache_folder()}
+    repo, revision = row.hub["repo"], row.hub["revision"]
     try:
-        path = Path(hf_hub_download(filename=file.name, **where))
+        path = Path(hf_hub_download(repo, file.name, revision=revision, cache_dir=cache_folder()))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise AutocropError(
             f"{file.name} of {row.name} ({file.bytes / 1e6:.0f} MB) is not on this machine and could not be downloaded "

@@ -68,7 +68,9 @@ def tiny_fcdb(tmp_path):
         url = f"https://example.org/{number}/{name}"
         rows.append({"url": url, "flickr_photo_id": number, "crop": [8, 4, 40, 48]})
         pair = {"crop_0": [0, 0, 32, 32], "crop_1": [16, 16, 48, 48], "vote_for_0": 1, "vote_for_1": 4}
-        ranked.append({"url": url, "flickr_photo_id": number, "crops": [pair, pair | {"vote_for_0": 3, "vote_for_1": 2}]})
+        ranked.append(
+            {"url": url, "flickr_photo_id": number, "crops": [pair, pair | {"vote_for_0": 3, "vote_for_1": 2}]}
+        )
     rows.append({"url": "https://example.org/gone.jpg", "flickr_photo_id": 99, "crop": [0, 0, 10, 10]})
     (root / "cropping_training_set.json").write_text(json.dumps(rows))
     (root / "ranking_annotation.json").write_text(json.dumps(ranked))

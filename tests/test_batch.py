@@ -30,7 +30,11 @@ def test_one_analysis_for_several_targets(engine, photo, tmp_path):
     """A photo is encoded once, however many crops of it are wanted."""
     results = crop_all(engine, [photo], targets=make_targets(["1:1", "4:5"], ["90x160"]), output=tmp_path / "out")
     assert engine.encoded == 1
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["photo_1x1.jpg", "photo_4x5.jpg", "photo_90x160.jpg"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "photo_1x1.jpg",
+        "photo_4x5.jpg",
+        "photo_90x160.jpg",
+    ]
     with Image.open(results[2].output) as written:
         assert written.size == (90, 160)
 

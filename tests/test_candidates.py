@@ -9,9 +9,7 @@ from autocrop import candidates
 ASPECTS = st.floats(0.1, 10)
 
 
-@pytest.mark.parametrize(
-    ("aspect", "count"), [(1, 90), (5 / 4, 90), (4 / 3, 87), (3 / 2, 83), (16 / 9, 60), (2, 38)]
-)
+@pytest.mark.parametrize(("aspect", "count"), [(1, 90), (5 / 4, 90), (4 / 3, 87), (3 / 2, 83), (16 / 9, 60), (2, 38)])
 def test_grid_anchor_counts_of_gaic(aspect, count):
     """The counts of the reference implementation, for landscape and portrait alike."""
     assert len(candidates.grid_anchors(aspect)) == count

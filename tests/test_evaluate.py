@@ -61,7 +61,7 @@ def test_without_votes_the_accuracy_is_none(engine, labelled):
 
 
 def test_command(tiny_fcdb):
-    """autocrop eval measures the bundled model without torch and prints one JSON object, or a table."""
+    """Autocrop eval measures the bundled model without torch and prints one JSON object, or a table."""
     done = autocrop("eval", "--data", f"fcdb:{tiny_fcdb}", "--split", "val", "--json", cwd=tiny_fcdb)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

@@ -235,5 +235,5 @@ def test_arrays_must_be_rgb(array):
 
 def test_unknown_output_formats_are_named(tmp_path):
     """The message lists formats that work."""
-    with pytest.raises(PhotoError, match="'.xyz' is no picture format"):
+    with pytest.raises(PhotoError, match=r"'\.xyz' is no picture format"):
         images.format_of(tmp_path / "out.xyz")

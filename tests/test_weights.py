@@ -109,7 +109,7 @@ def test_a_wrong_digest_is_refused(hub, remote):
 
 def test_unknown_models_are_named():
     """The message lists those that exist."""
-    with pytest.raises(UsageError, match="There is no model 'none'. Use one of: vrn"):
+    with pytest.raises(UsageError, match=r"There is no model 'none'\. Use one of: vrn"):
         weights.locate("none")
 
 

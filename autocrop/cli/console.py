@@ -43,7 +43,14 @@ def fail(text: str, code: int, error: BaseException | None = None) -> NoReturn:
 
 def progress(quiet: bool = False) -> AbstractContextManager[Progress]:
     """A progress bar with rate and time left on a terminal; nothing in a pipe."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = messages()
     return Progress(

@@ -30,7 +30,9 @@ def crop(
         typer.Option("--output", "-o", help="Folder, or file for a single crop. Default: beside each photo."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=50, help="Up to this many clearly different crops, best first.")] = 1,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist (never an input).")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist (never an input).")
+    ] = False,
     upscale: Annotated[bool, typer.Option("--upscale", help="Let --size enlarge a smaller crop.")] = False,
     quality: Annotated[
         Optional[int], typer.Option(min=1, max=100, help="JPEG or WebP quality. Default: the photo's own.")

@@ -37,7 +37,12 @@ def evaluate(
     with progress(quiet) as bar:
         task = bar.add_task("Evaluating", total=len(samples), info="")
         report = evaluation.evaluate(loaded, samples, given_ratio, lambda done: bar.update(task, completed=done))
-    report = {"model": loaded.model, "data": data.partition(":")[0], "split": split, "given_ratio": given_ratio} | report
+    report = {
+        "model": loaded.model,
+        "data": data.partition(":")[0],
+        "split": split,
+        "given_ratio": given_ratio,
+    } | report
     if as_json:
         typer.echo(json.dumps(report))
     else:

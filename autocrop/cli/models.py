@@ -30,9 +30,7 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
 
 
 @app.command()
-def pull(
-    name: Annotated[str, typer.Argument(help="A name from autocrop models list.")], debug: Debug = False
-) -> None:
+def pull(name: Annotated[str, typer.Argument(help="A name from autocrop models list.")], debug: Debug = False) -> None:
     """Make sure a model's files are on this machine, so that it works offline."""
     from autocrop import weights
 
@@ -53,7 +51,9 @@ def verify(debug: Debug = False) -> None:
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the graphs and their manifest.")],
-    name: Annotated[Optional[str], typer.Option(help="Name of the exported model. Default: that of the network.")] = None,
+    name: Annotated[
+        Optional[str], typer.Option(help="Name of the exported model. Default: that of the network.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Turn a checkpoint into ONNX graphs that run without torch: autocrop photo.jpg --weights FOLDER."""

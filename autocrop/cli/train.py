@@ -19,7 +19,9 @@ def train(
     data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoints and log.")],
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the paper's.")] = None,
-    batch: Annotated[Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the paper's.")] = None,
+    batch: Annotated[
+        Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the paper's.")
+    ] = None,
     lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the paper's.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of everything random.")] = None,
     override: Annotated[
@@ -47,12 +49,11 @@ def train(
 
     if model not in MODELS:
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
-    network_class, recipe_class = MODELS[model]
-    recipe = _recipe(recipe_class, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
+    recipe = _recipe(MODELS[model].RECIPE, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
     training, validation = load(data, "train"), load(data, "val")
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
-    network = network_class(recipe, pretrained=backbone_weights or not resume)
+    network = MODELS[model](recipe, pretrained=backbone_weights or not resume)
     batches = TrainingViews(training, recipe.views, recipe.batch, recipe.seed)
     with progress(quiet) as bar:
         task = bar.add_task("Training", total=recipe.epochs * len(batches), info="")
@@ -93,7 +94,7 @@ def _recipe(recipe_class: type[Recipe], overrides: list[str], **flags: Any) -> R
     import dataclasses
 
     changes = {name: value for name, value in flags.items() if value is not None}
-    defaults = recipe_class()  # type: ignore[call-arg]
+    defaults = recipe_class()
     known = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
     for text in overrides:
         name, equals, value = text.partition("=")

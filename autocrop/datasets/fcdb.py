@@ -68,7 +68,7 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
             raise ValueError("rows without 'url' and 'crop' or 'crops'")
     except (ValueError, TypeError) as error:
         raise DatasetError(f"FCDB's list {path} is damaged ({error}). Get it again from {SOURCE}.") from error
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 def _name(row: dict[str, Any]) -> str:

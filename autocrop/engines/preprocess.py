@@ -26,8 +26,7 @@ def resize(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB ``[h, w, 3]`` at the network's input size."""
     size = input_size(image.shape[1], image.shape[0])
     shrinks = size[0] < image.shape[1]
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return resized  # type: ignore[return-value]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:

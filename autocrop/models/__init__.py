@@ -1,11 +1,11 @@
-"""The papers' networks in torch: one paper, one file, with its network, loss and recipe. Cropping on a CPU needs none of it."""
+"""The papers' networks in torch. One paper, one file: network, loss, recipe. Cropping on a CPU needs none of it."""
 
 from __future__ import annotations
 
 from autocrop.models.base import CroppingModel, Recipe, Views
-from autocrop.models.vrn import VRN, VRNRecipe
+from autocrop.models.vrn import VRN
 
 __all__ = ["MODELS", "CroppingModel", "Recipe", "Views"]
 
-MODELS: dict[str, tuple[type[CroppingModel], type[Recipe]]] = {"vrn": (VRN, VRNRecipe)}
-"""Name on the command line → network and recipe."""
+MODELS: dict[str, type[CroppingModel]] = {network.NAME: network for network in (VRN,)}
+"""Name on the command line → network."""

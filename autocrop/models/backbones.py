@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ class FusedBackbone(nn.Module):
     def __init__(self, name: str = "mobilenet_v2", pretrained: bool | Path = True) -> None:
         super().__init__()
         spec = BACKBONES[name]
-        layers = _network(name, spec, pretrained).features
+        layers = cast(nn.Sequential, _network(name, spec, pretrained).features)
         first, second, third = spec.stages
         self.stride8, self.stride16, self.stride32 = layers[:first], layers[first:second], layers[second:third]
         self.out_channels = sum(spec.channels)
@@ -85,9 +86,9 @@ def _network(name: str, spec: BackboneSpec, pretrained: bool | Path) -> nn.Modul
                 raise ValueError(f"it lacks {len(missing)} tensors, such as {missing[0]}")
         except Exception as error:
             raise AutocropError(f"{pretrained} is no state dict of torchvision's {name}: {error}.") from error
-        return network  # type: ignore[no-any-return]
+        return network
     try:
-        return build(weights=models.get_weight(spec.weights) if pretrained else None)  # type: ignore[no-any-return]
+        return build(weights=models.get_weight(spec.weights) if pretrained else None)
     except OSError as error:
         raise AutocropError(
             f"The ImageNet weights of {name} could not be downloaded ({error}). "

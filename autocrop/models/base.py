@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -13,12 +14,12 @@ from torch import Tensor, nn
 class Recipe:
     """Hyper-parameters of a training run; each paper's file sets its own defaults."""
 
-    epochs: int
-    batch: int
+    epochs: int = 60
+    batch: int = 1
     """Photos an optimiser step."""
-    lr: float
-    weight_decay: float
-    views: int
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    views: int = 64
     """Scored crops of each photo a step."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate over the run; cosine has a warm-up of 5 % of the steps and ends at zero."""
@@ -56,9 +57,21 @@ class CroppingModel(nn.Module, ABC):
     TRAINING_ONLY: tuple[str, ...] = ()
     """Prefixes of the parameters that only the loss needs; they are not exported."""
 
-    def __init__(self, recipe: Any) -> None:
+    RECIPE: type[Recipe]
+    """With the paper's hyper-parameters as defaults."""
+    recipe: Any
+    """An instance of :attr:`RECIPE`."""
+
+    def __init__(self, recipe: Recipe | None = None, pretrained: bool | Path = False) -> None:  # noqa: ARG002
+        """Start from the paper's recipe, or another one.
+
+        Args:
+            recipe: an instance of :attr:`RECIPE`; None for the paper's.
+            pretrained: where the backbone's weights come from, see
+                :class:`~autocrop.models.backbones.FusedBackbone`.
+        """
         super().__init__()
-        self.recipe = recipe
+        self.recipe = recipe or self.RECIPE()
 
     @abstractmethod
     def encode(self, image: Tensor) -> Tensor:

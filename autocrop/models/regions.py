@@ -59,7 +59,7 @@ def rod_align(features: Tensor, boxes: Tensor, size: int = 9) -> Tensor:
 
     Args and result as for :func:`roi_align`.
     """
-    channels, height, width = features.shape[1:]
+    height, width = features.shape[2:]
     count = size * SAMPLES
     ends = torch.tensor([0.0, 1.0], dtype=boxes.dtype, device=boxes.device)
     points = sample_points(ends[:1], ends[1:], count)  # (1, P)

@@ -15,18 +15,13 @@ from torch import Tensor, nn
 from autocrop.models.backbones import FusedBackbone
 from autocrop.models.base import CroppingModel, Recipe, Views
 from autocrop.models.losses import listwise_loss, vote_loss
-from autocrop.models.regions import roi_align, rod_align
+from autocrop.models.regions import rod_align, roi_align
 
 
 @dataclass(frozen=True)
 class VRNRecipe(Recipe):
-    """Section 4.2 of the paper; the switches are those of its ablation, Table 2."""
+    """Section 4.2 of the paper, which the base's defaults are; the switches are those of its ablation, Table 2."""
 
-    epochs: int = 60
-    batch: int = 1
-    lr: float = 1e-4
-    weight_decay: float = 0.0
-    views: int = 64
     channels: int = 32
     """Channels of the reduced feature map."""
     splitter: bool = True
@@ -45,24 +40,22 @@ class VRNRecipe(Recipe):
 
 
 class VRN(CroppingModel):
-    """Photo → fused map → image-wise and view-wise halves; crops are scored on the view-wise half alone.
-
-    Args:
-        recipe: hyper-parameters.
-        pretrained: see :class:`~autocrop.models.backbones.FusedBackbone`.
-    """
+    """Photo → fused map → image-wise and view-wise halves; crops are scored on the view-wise half alone."""
 
     NAME = "vrn"
+    RECIPE = VRNRecipe
     TRAINING_ONLY = ("image_learner.",)
     recipe: VRNRecipe
 
     def __init__(self, recipe: VRNRecipe | None = None, pretrained: bool | Path = False) -> None:
-        super().__init__(recipe or VRNRecipe())
+        super().__init__(recipe, pretrained)
         self.backbone = FusedBackbone(self.recipe.backbone, pretrained)
         self.reduce = nn.Conv2d(self.backbone.out_channels, self.recipe.channels, 1)
         self.splitter = FeatureSplitter(self.recipe.channels) if self.recipe.splitter else None
         self.view_learner = DifferenceLearner(2 * self.recipe.channels, self.recipe.dropout)
-        self.image_learner = DifferenceLearner(self.recipe.channels, self.recipe.dropout) if self.recipe.splitter else None
+        self.image_learner = (
+            DifferenceLearner(self.recipe.channels, self.recipe.dropout) if self.recipe.splitter else None
+        )
 
     def encode(self, image: Tensor) -> Tensor:
         """View-wise features ``[1, channels, H/16, W/16]``."""

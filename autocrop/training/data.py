@@ -69,9 +69,7 @@ class TrainingViews:
         to_tensor = torch.from_numpy
         return Views(image, to_tensor(boxes), to_tensor(scores), to_tensor(pairs), to_tensor(preference))
 
-    def _augmented(
-        self, image: torch.Tensor, boxes: Boxes, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, Boxes]:
+    def _augmented(self, image: torch.Tensor, boxes: Boxes, rng: np.random.Generator) -> tuple[torch.Tensor, Boxes]:
         if rng.random() < 0.5:
             image, boxes = image.flip(-1), bx.flip(boxes)
         return self._colours(image), boxes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import logging
 import warnings
 from pathlib import Path
@@ -108,8 +109,7 @@ def load_exported(model: str, encoder: Path, head: Path) -> CroppingModel:
     Raises:
         AutocropError: the files are no export of this model.
     """
-    network_class, recipe_class = MODELS[model]
-    network = fold_batch_norm(network_class(recipe_class()))
+    network = fold_batch_norm(MODELS[model]())
     wanted = network.state_dict()
     found: dict[str, Tensor] = {}
     for path in (encoder, head):
@@ -133,7 +133,7 @@ def fold_batch_norm(network: CroppingModel) -> CroppingModel:
         if not isinstance(parent, nn.Sequential):
             continue
         children = list(parent.named_children())
-        for (name, first), (next_name, second) in zip(children, children[1:], strict=False):
+        for (name, first), (next_name, second) in itertools.pairwise(children):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(first, second))
                 setattr(parent, next_name, nn.Identity())
@@ -162,6 +162,7 @@ def _write(
             )
     finally:
         quiet.setLevel(level)
+    assert program is not None  # that is what dynamo=True returns
     graph = onnxscript.optimizer.optimize(program.model_proto)
     _store_halves(graph.graph)
     # Names of source lines and the like: they would make the digest depend on where the code lay.

@@ -86,9 +86,10 @@ def fit(
     recipe = network.recipe
     network.to(device)
     optimiser = torch.optim.AdamW(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    rate = learning_rate(recipe, len(batches))
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
+    averaged = None
+    if recipe.average:
+        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))  # type: ignore[no-untyped-call]
     parts: dict[str, Any] = {"optimiser": optimiser, "scheduler": scheduler}
     if averaged is not None:
         parts["averaged"] = averaged
@@ -101,23 +102,18 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     for epoch in range(first, recipe.epochs):
         started = time.monotonic()
-        torch.manual_seed(recipe.seed * 1_000_003 + epoch)
-        network.train()
-        totals: dict[str, float] = {}
-        for step, batch in enumerate(batches.epoch(epoch)):
-            losses = _step(network, batch, optimiser, recipe, device)
+        losses: dict[str, float] = {}
+        for progress in _epoch(network, batches, epoch, optimiser, device):
             scheduler.step()
             if averaged is not None:
                 averaged.update_parameters(network)
-            for name, value in losses.items():
-                totals[name] = totals.get(name, 0.0) + value
-            means = {name: total / (step + 1) for name, total in totals.items()}
-            on_step(Progress(epoch, step + 1, len(batches), means))
+            losses = progress.losses
+            on_step(progress)
         kept = network if averaged is None else cast(CroppingModel, averaged.module)
         metrics = validate(kept)
         row = {
             "epoch": epoch + 1,
-            "loss": {name: total / len(batches) for name, total in totals.items()},
+            "loss": losses,
             "metrics": metrics,
             "lr": optimiser.param_groups[0]["lr"],
             "seconds": round(time.monotonic() - started, 1),
@@ -163,7 +159,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise AutocropError(f"{path} does not exist. A run writes {LAST} and {BEST} after its first epoch.") from error
     except Exception as error:
         raise AutocropError(f"{path} is no checkpoint of autocrop ({error}).") from error
-    return state  # type: ignore[no-any-return]
+    return state
 
 
 def network_from_checkpoint(path: Path) -> CroppingModel:
@@ -175,17 +171,30 @@ def network_from_checkpoint(path: Path) -> CroppingModel:
     state = load_checkpoint(path)
     if state["name"] not in MODELS:
         raise AutocropError(f"{path} holds the model '{state['name']}', which this version of autocrop does not know.")
-    network_class, recipe_class = MODELS[state["name"]]
+    network_class = MODELS[state["name"]]
     try:
-        network = network_class(recipe_class(**state["recipe"]))
+        network = network_class(network_class.RECIPE(**state["recipe"]))
         network.load_state_dict(state["model"])
     except (TypeError, RuntimeError) as error:
         raise AutocropError(f"{path} was written by another version of autocrop: {error}.") from error
     return network.eval()
 
 
+def _epoch(
+    network: CroppingModel, batches: Batches, epoch: int, optimiser: torch.optim.Optimizer, device: str
+) -> Iterator[Progress]:
+    """Take the steps of one epoch; yields after each."""
+    torch.manual_seed(network.recipe.seed * 1_000_003 + epoch)
+    network.train()
+    totals: dict[str, float] = {}
+    for step, batch in enumerate(batches.epoch(epoch), start=1):
+        for name, value in _step(network, batch, optimiser, device).items():
+            totals[name] = totals.get(name, 0.0) + value
+        yield Progress(epoch, step, len(batches), {name: total / step for name, total in totals.items()})
+
+
 def _step(
-    network: CroppingModel, batch: list[Views], optimiser: torch.optim.Optimizer, recipe: Recipe, device: str
+    network: CroppingModel, batch: list[Views], optimiser: torch.optim.Optimizer, device: str
 ) -> dict[str, float]:
     """One optimiser step over the photos of *batch*; returns the mean of each term of the loss."""
     optimiser.zero_grad(set_to_none=True)
@@ -199,8 +208,8 @@ def _step(
         (loss / len(batch)).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
             means[name] = means.get(name, 0.0) + value.item() / len(batch)
-    if recipe.clip:
-        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+    if network.recipe.clip:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), network.recipe.clip)
     optimiser.step()
     return means
 
@@ -225,7 +234,7 @@ def _restore(path: Path, network: CroppingModel, parts: dict[str, Any]) -> tuple
     if state["recipe"] != dataclasses.asdict(network.recipe):
         changed = [k for k, v in dataclasses.asdict(network.recipe).items() if state["recipe"].get(k) != v]
         raise AutocropError(
-            f"{path} was trained with another {', '.join(changed) or 'recipe'}. Resume with the options it was started with."
+            f"{path} was trained with another {', '.join(changed) or 'recipe'}. Resume with its own options."
         )
     network.load_state_dict(state["model"])
     for name, part in parts.items():

@@ -26,7 +26,7 @@ def autocrop(*arguments, cwd, **environment):
 
 
 def test_the_first_command(photo):
-    """autocrop photo.jpg --ratio 4:3 writes photo_4x3.jpg of that ratio and says so in one line on stderr."""
+    """Autocrop photo.jpg --ratio 4:3 writes photo_4x3.jpg of that ratio and says so in one line on stderr."""
     done = autocrop("photo.jpg", "--ratio", "4:3", cwd=photo.parent)
     assert done.returncode == 0, done.stderr
     with Image.open(photo.with_name("photo_4x3.jpg")) as written:
@@ -52,13 +52,13 @@ def test_cropping_imports_no_torch(photo):
 
 
 def test_options_may_come_first(photo):
-    """autocrop --ratio 1:1 photo.jpg is crop, too."""
+    """Autocrop --ratio 1:1 photo.jpg is crop, too."""
     assert autocrop("--ratio", "1:1", "photo.jpg", cwd=photo.parent).returncode == 0
     assert photo.with_name("photo_1x1.jpg").exists()
 
 
 def test_json_is_one_object_a_crop(photo):
-    """stdout holds nothing but JSON lines, each with all that a program needs."""
+    """Stdout holds nothing but JSON lines, each with all that a program needs."""
     done = autocrop("photo.jpg", "--ratio", "1:1", "--ratio", "3:2", "--json", "--dry-run", cwd=photo.parent)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["ratio"] for row in rows] == ["1:1", "3:2"]

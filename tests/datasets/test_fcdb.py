@@ -8,7 +8,7 @@ from autocrop.datasets.fcdb import validation_names
 
 
 def test_splits_and_boxes(tiny_fcdb):
-    """train and val share no photo; boxes are normalised by each photo's own size; photos that are gone are left out."""
+    """Train and val share no photo; boxes are normalised by their photo's size; photos that are gone are left out."""
     training, validation = load(f"fcdb:{tiny_fcdb}", "train"), load(f"fcdb:{tiny_fcdb}", "val")
     assert (len(training), len(validation)) == (4, 2)
     assert not {s.name for s in training} & {s.name for s in validation}
@@ -62,7 +62,9 @@ def test_missing_photos_are_named(tiny_fcdb):
         load(f"fcdb:{tiny_fcdb}", "train")
 
 
-@pytest.mark.parametrize(("spec", "split"), [("fcdb", "train"), ("none:x", "train"), ("fcdb:", "val"), ("fcdb:x", "all")])
+@pytest.mark.parametrize(
+    ("spec", "split"), [("fcdb", "train"), ("none:x", "train"), ("fcdb:", "val"), ("fcdb:x", "all")]
+)
 def test_what_names_no_data_set(spec, split):
     """The message says what would."""
     with pytest.raises(DatasetError, match=r"fcdb:PATH|train, val, test"):

@@ -1,9 +1,9 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from torchvision.ops import roi_align as reference  # noqa: E402
+from torchvision.ops import roi_align as reference
 
-from autocrop.models.regions import bilinear_weights, rod_align, roi_align  # noqa: E402
+from autocrop.models.regions import bilinear_weights, rod_align, roi_align
 
 
 @pytest.fixture

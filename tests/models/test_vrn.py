@@ -3,12 +3,12 @@ import math
 import pytest
 
 torch = pytest.importorskip("torch")
-from torchvision.models import mobilenet_v2  # noqa: E402
+from torchvision.models import mobilenet_v2
 
-from autocrop.errors import AutocropError  # noqa: E402
-from autocrop.models.base import Views  # noqa: E402
-from autocrop.models.losses import listwise_loss, vote_loss  # noqa: E402
-from autocrop.models.vrn import VRN, FeatureSplitter, VRNRecipe, ranking_gain_loss  # noqa: E402
+from autocrop.errors import AutocropError
+from autocrop.models.base import Views
+from autocrop.models.losses import listwise_loss, vote_loss
+from autocrop.models.vrn import VRN, FeatureSplitter, VRNRecipe, ranking_gain_loss
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The training loop, run for real on six tiny photos."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -8,12 +9,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from autocrop import boxes as bx  # noqa: E402
-from autocrop.datasets import load  # noqa: E402
-from autocrop.errors import AutocropError  # noqa: E402
-from autocrop.models.vrn import VRN, VRNRecipe  # noqa: E402
-from autocrop.training.data import TrainingViews  # noqa: E402
-from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint  # noqa: E402
+from autocrop import boxes as bx
+from autocrop.datasets import load
+from autocrop.errors import AutocropError
+from autocrop.models.vrn import VRN, VRNRecipe
+from autocrop.training.data import TrainingViews
+from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint
 
 RECIPE = VRNRecipe(epochs=2, batch=2, views=8, lr=1e-3, schedule="cosine", dropout=0.2, average=0.5, backbone_lr=0.1)
 
@@ -26,17 +27,17 @@ def batches(tiny_fcdb):
 def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
     """Run *fit* from the same start; optionally be interrupted after some epochs."""
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def on_epoch(row):
         if row["epoch"] == stop_after:
-            raise Stopped
+            raise StoppedError
 
     torch.manual_seed(7)
     network = VRN(recipe)
     seen = []
-    try:
+    with contextlib.suppress(StoppedError):
         fit(
             network,
             batches,
@@ -47,8 +48,6 @@ def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
             on_epoch=on_epoch,
             on_step=seen.append,
         )
-    except Stopped:
-        pass
     return network
 
 
@@ -133,7 +132,7 @@ def test_batches_depend_on_seed_and_epoch_alone(batches):
     assert not all(torch.equal(a.boxes, b.boxes) for a, b in zip(first, other, strict=True))
 
 
-def test_mirrored_views_keep_their_scores(batches, monkeypatch):
+def test_mirrored_views_keep_their_scores(batches):
     """Half of the photos are mirrored; the crop's IoU with the mirrored best crop is the score it was given."""
     for views in (view for number in range(4) for batch in batches.epoch(number) for view in batch):
         boxes = views.boxes.numpy()[: len(views.scores)]
