@@ -36,6 +36,7 @@ app = typer.Typer(
     cls=DefaultToCrop,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing what draws boxes around the help takes longer than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Crop photos the way a photographer would.\n\nautocrop PHOTO... is short for autocrop crop PHOTO...",
 )

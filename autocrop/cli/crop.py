@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def crop(
-    photos: Annotated[list[Path], typer.Argument(help="Photos to crop.", show_default=False)],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photos to crop.", show_default=False)],
     ratio: Annotated[
         Optional[list[str]],
         typer.Option("--ratio", "-a", metavar="W:H", help="Aspect ratio, exact to the pixel: 4:3, 1.91:1. Repeatable."),

@@ -27,7 +27,10 @@ def evaluate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a model against people: overlap with their best crops, and the order of the pairs they voted on."""
+    """Measure a model against the choices of people.
+
+    Prints the overlap with their best crops, and how many of the pairs they voted on it orders as they did.
+    """
     from autocrop import evaluate as evaluation
     from autocrop.datasets import load
     from autocrop.engines import load_model

@@ -9,12 +9,15 @@ import typer
 
 from autocrop.cli.console import Debug, Json, note
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, check and export models.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch, check and export models.")
 
 
 @app.command("list")
 def list_models(as_json: Json = False, debug: Debug = False) -> None:
-    """Show the models that this version knows, with their metrics and the terms of their training data."""
+    """Show the models that this version knows.
+
+    With their metrics, and the terms of the data that they were trained on.
+    """
     import json
 
     from autocrop import weights
@@ -31,7 +34,7 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def pull(name: Annotated[str, typer.Argument(help="A name from autocrop models list.")], debug: Debug = False) -> None:
-    """Make sure a model's files are on this machine, so that it works offline."""
+    """Fetch a model's files, so that it works offline."""
     from autocrop import weights
 
     for path in weights.locate(name).values():
@@ -40,7 +43,7 @@ def pull(name: Annotated[str, typer.Argument(help="A name from autocrop models l
 
 @app.command()
 def verify(debug: Debug = False) -> None:
-    """Check the digests of all files that are on this machine."""
+    """Check the digests of the files on this machine."""
     from autocrop import weights
 
     for path in weights.verify_all():
@@ -56,7 +59,10 @@ def export(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Turn a checkpoint into ONNX graphs that run without torch: autocrop photo.jpg --weights FOLDER."""
+    """Turn a checkpoint into graphs that need no torch.
+
+    Use them with: autocrop photo.jpg --weights FOLDER
+    """
     from autocrop.engines import require_torch
 
     require_torch("Exporting")
