@@ -66,7 +66,8 @@ class Photo:
         self._image = image
         self._reopen = reopen
         self.name = name
-        self.format: str | None = image.format
+        # An MPO, as phones write them, is a JPEG with further pictures behind the first.
+        self.format: str | None = "JPEG" if image.format == "MPO" else image.format
         # Now, since loading a TIFF turns it upright and forgets what else its EXIF said.
         self._exif = _metadata(image.getexif())
         sideways = image.getexif().get(ORIENTATION) in SIDEWAYS and self.format != "TIFF"
@@ -109,7 +110,7 @@ class Photo:
     def save(
         self, image: Image.Image, target: Path | BinaryIO, file_format: str | None = None, quality: int | None = None
     ) -> None:
-        """Write a crop of this photo with its EXIF, XMP and ICC profile.
+        """Write a crop of this photo with its EXIF, XMP, ICC profile and modification time.
 
         The orientation tag is reset, since the pixels are upright, and the pixel dimensions are updated. A JPEG
         keeps its quantisation tables and subsampling unless *quality* is given. A file is written under a
@@ -134,7 +135,7 @@ class Photo:
         except (OSError, ValueError, KeyError) as error:
             raise PhotoError(f"{self.name} could not be written as {file_format}: {error}.") from error
         if isinstance(target, Path):
-            write_atomically(target, encoded.getvalue())
+            write_atomically(target, encoded.getvalue(), like=self._reopen)
         else:
             target.write(encoded.getvalue())
 
@@ -234,8 +235,13 @@ def format_of(path: Path) -> str:
     return file_format
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, like: Path | None = None) -> None:
     """Write a file under a temporary name beside its own and rename it: it is there whole, or not at all.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        like: a file whose modification time it gets: photo libraries sort by it.
 
     Raises:
         PhotoError: the folder cannot be made or written to.
@@ -245,6 +251,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(content)
+            if like is not None:
+                times = like.stat()
+                os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

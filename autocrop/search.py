@@ -35,6 +35,9 @@ TEMPERATURE = 0.12
 """Of the softmax over scores; scores are on the scale of MOS, 1 to 5."""
 DISTINCT = 0.85
 """Two crops that overlap by more than this IoU are not two suggestions but one."""
+SNAP = 0.02
+"""A margin narrower than this share of the photo's side is no crop worth making: half of the sides of people's crops
+lie on the photo's own edge."""
 KEEP_PICTURE = 0.3
 """Added to the score of a window of a fixed ratio: this times the logarithm of its area. Given a ratio, people keep
 more of the picture than the scores alone would."""
@@ -125,8 +128,8 @@ def find_boxes(
     """Two-stage search.
 
     Stage one scores coarse candidates; the best and those that show about the same view give a consensus. Stage two
-    scores the consensus and its neighbours, whose consensus is the crop. For the next crop the candidates that
-    overlap one already found are left out.
+    scores finer candidates around it, whose consensus is the crop. For the next crop the candidates that overlap one
+    already found are left out.
 
     Args:
         engine: that encoded the photo.
@@ -145,6 +148,7 @@ def find_boxes(
         if not left.any():
             break
         box = _refined(engine, features, _view(candidates[left], scores[left]), ratio)
+        box = _snapped(box, free=ratio is None)
         if len(found) and bx.iou(box, found).max() > DISTINCT:
             # It drifted back to a crop that is there already: keep the candidate that it started from instead.
             box = candidates[left][[np.argmax(scores[left])]]
@@ -174,9 +178,25 @@ def _view(candidates: Boxes, scores: NDArray[np.float32]) -> Boxes:
 
 
 def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None) -> Boxes:
-    """Stage two: consensus ``[1, 4]`` of a crop ``[1, 4]`` and its neighbours."""
-    around = np.concatenate([box, neighbours(box, fixed_aspect=ratio is not None)])
-    return consensus(around, _scores(engine, features, around, ratio))
+    """Stage two: consensus ``[1, 4]`` of the finer candidates around a crop ``[1, 4]``."""
+    if ratio is None:
+        dense = dense_anchors()
+        around = np.concatenate([box, dense[bx.iou(box, dense)[0] >= SAME_VIEW]])
+    else:
+        around = np.concatenate([box, neighbours(box, fixed_aspect=True)])
+    return _view(around, _scores(engine, features, around, ratio))
+
+
+def _snapped(box: Boxes, free: bool) -> Boxes:
+    """The crop ``[1, 4]`` without trifling trims: sides go to the edge, or a box of fixed aspect to its full size."""
+    if free:
+        return np.where(box < SNAP, 0, np.where(box > 1 - SNAP, 1, box)).astype(np.float32)
+    half = (box[:, 2:] - box[:, :2]) / 2
+    longest = 2 * half.max()
+    if longest < 1 - SNAP:
+        return box
+    centre, half = (box[:, :2] + box[:, 2:]) / 2, half / longest
+    return bx.shift_inside(np.concatenate([centre - half, centre + half], axis=1))
 
 
 def consensus(boxes: Boxes, scores: NDArray[np.float32]) -> Boxes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -175,6 +176,27 @@ def test_a_large_jpeg_is_decoded_small_for_analysis(tmp_path):
     preview = open_photo(tmp_path / "large.jpg").preview()
     assert 384 <= min(preview.shape[:2]) < 800
     assert preview.shape[1] / preview.shape[0] == pytest.approx(4 / 3, rel=0.01)
+
+
+def test_the_modification_time_is_kept(photo, tmp_path):
+    """Photo libraries sort by it."""
+    os.utime(photo, (1_000_000_000, 1_000_000_000))
+    opened = open_photo(photo)
+    opened.save(opened.upright(), tmp_path / "out.jpg")
+    assert (tmp_path / "out.jpg").stat().st_mtime == 1_000_000_000
+
+
+def test_a_phones_multi_picture_jpeg(photo, tmp_path):
+    """An MPO is cropped as the JPEG that its first picture is, with its tables."""
+    picture = Image.open(photo)
+    picture.save(tmp_path / "in.jpg", "MPO", save_all=True, append_images=[picture.resize((64, 64))])
+    assert Image.open(tmp_path / "in.jpg").format == "MPO"
+    opened = open_photo(tmp_path / "in.jpg")
+    assert opened.format == "JPEG"
+    assert opened.preview().shape == (400, 600, 3)
+    opened.save(opened.upright().crop((0, 0, 100, 80)), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert (written.format, written.size) == ("JPEG", (100, 80))
 
 
 def test_no_half_file_is_left(photo, tmp_path, monkeypatch):

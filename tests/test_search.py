@@ -47,6 +47,16 @@ def test_two_views_are_not_averaged():
     assert box[2] < 0.55 or box[0] > 0.45
 
 
+def test_trifling_trims_are_not_made(engine):
+    """A margin of one percent goes; a window of 99 % of the largest becomes the largest, with its ratio."""
+    engine.favourite = np.array([0.01, 0.3, 0.99, 0.7], np.float32)
+    (box,), _ = find_boxes(engine, WIDE)
+    assert (box[0], box[2]) == (0, 1)
+    engine.favourite = np.array([0.15, 0.005, 0.81, 0.995], np.float32)
+    (crop,) = find_crops(engine, WIDE, (1500, 1000), (1, 1))
+    assert crop.width == crop.height == 1000
+
+
 def test_consensus_weighs_by_score():
     """Equal scores give the mean; a far better score decides alone."""
     boxes = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]], np.float32)
