@@ -13,6 +13,7 @@ from PIL import Image
 from autocrop import weights
 from autocrop.boxes import as_boxes, from_pixels
 from autocrop.engines import load_model
+from autocrop.errors import UsageError
 from autocrop.images import Photo, open_photo, photo_from_memory
 from autocrop.ratio import Ratio, as_ratio
 from autocrop.search import Crop, find_crops
@@ -22,7 +23,7 @@ Picture = str | PathLike[str] | Image.Image | NDArray[np.uint8]
 
 
 class Cropper:
-    """A loaded model, ready for any number of photos. Use one in each thread.
+    """A loaded model, ready for any number of photos; threads may share it.
 
     Args:
         model: a name from :func:`list_models`; None for the default model.
@@ -49,7 +50,7 @@ class Cropper:
         return self._engine.device
 
     def find(self, image: Picture, ratio: str | float | Ratio | None = None, top: int = 1) -> list[Crop]:
-        """Find the best crops of a photo, best first.
+        """Find the best crops of a photo, in the order in which they were found: the first is the best.
 
         Args:
             image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied.
@@ -72,9 +73,20 @@ class Cropper:
 
         Returns:
             ``[N]``.
+
+        Raises:
+            AutocropError: the photo cannot be read, or the boxes are malformed.
         """
         photo = _photo(image)
-        normalised = as_boxes(from_pixels(boxes, photo.width, photo.height))
+        pixels = np.asarray(boxes, np.float64)
+        if not pixels.size:
+            return np.empty(0, np.float32)
+        if pixels.ndim != 2 or pixels.shape[1] != 4:
+            raise UsageError(f"Boxes must have the shape [N, 4]; got {list(pixels.shape)}.")
+        try:
+            normalised = as_boxes(from_pixels(pixels, photo.width, photo.height))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         return self._engine.score(self._engine.encode(photo.preview()), normalised)
 
 

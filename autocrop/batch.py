@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +12,7 @@ from PIL import Image
 
 from autocrop.engines import Engine
 from autocrop.errors import AutocropError, UsageError
-from autocrop.images import PhotoError, format_of, open_photo
+from autocrop.images import PhotoError, format_of, is_picture_name, open_photo
 from autocrop.ratio import Ratio, parse_ratio, parse_size, reduced
 from autocrop.search import Crop, find_crops
 
@@ -65,6 +64,8 @@ class Result:
     """Pixels of the picture that was (or, in a dry run, would be) written."""
     reason: str = ""
     """Why it was skipped or failed."""
+    lost: tuple[str, ...] = ()
+    """What of the photo the output does not have, in words; usually nothing."""
 
     def to_dict(self, engine: Engine) -> dict[str, Any]:
         """As JSON has it; ``width`` and ``height`` are those of the output, ``photo`` the size of the upright input."""
@@ -76,6 +77,8 @@ class Result:
             row |= {"model": engine.model, "device": engine.device}
         if self.reason:
             row["reason"] = self.reason
+        if self.lost:
+            row["lost"] = list(self.lost)
         return row
 
 
@@ -104,52 +107,87 @@ class Plan:
 
     photos: list[Path]
     options: Options
-    _taken: set[str] = field(default_factory=set)
+    skipped: list[Result] = field(default_factory=list)
+    """Photos that are named twice, or are crops of others that are named, too."""
+    _inputs: dict[str, Path] = field(default_factory=dict)
+    _taken: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
     def make(cls, photos: Sequence[Path], options: Options) -> Plan:
-        """Plan a batch; a photo named twice counts once.
+        """Plan a batch.
+
+        A photo named twice is cropped once. Where a photo is named together with the crop that a former run made of
+        it, as ``*.jpg`` does, the crop is not cropped again.
 
         Raises:
             UsageError: ``-o`` names a file and there is more than one output, or it is one of the inputs.
         """
-        unique = list({_identity(path): path for path in photos}.values())
-        plan = cls(unique, options, {_identity(path) for path in unique})
-        output = options.output
-        if output is not None and plan._is_file(output):
-            if len(unique) * len(options.targets) * options.top > 1:
-                raise UsageError(f"{output} is one file, and there is more than one crop to write. Give -o a folder.")
-            if _identity(output) in plan._taken:
-                raise UsageError(f"{output} is the input itself, which autocrop never overwrites. Choose another name.")
-            try:
-                format_of(output)
-            except PhotoError as error:
-                raise UsageError(str(error)) from error
+        plan = cls([], options)
+        for path in photos:
+            if _identity(path) in plan._inputs:
+                plan.skipped.append(Result(path, Status.SKIPPED, reason="it is named twice"))
+            else:
+                plan._inputs[_identity(path)] = path
+        made = {_identity(crop): photo for photo in plan._inputs.values() for crop in plan._natural(photo)}
+        for key, path in plan._inputs.items():
+            if key in made and made[key] != path:
+                reason = f"it is the crop of {made[key]}, which is named, too"
+                plan.skipped.append(Result(path, Status.SKIPPED, reason=reason))
+            else:
+                plan.photos.append(path)
+        plan._check_file()
         return plan
 
     def outputs(self, photo: Path) -> list[tuple[Target, list[Path]]]:
         """For each target, the files of its crops, best first. Call it once for each photo, in their order."""
-        return [
-            (target, [self._claim(photo, target, rank) for rank in range(1, self.options.top + 1)])
-            for target in self.options.targets
-        ]
+        natural = self._natural(photo)
+        files = natural if self._file else [self._claim(path) for path in natural]
+        top = self.options.top
+        return [(target, files[i * top : (i + 1) * top]) for i, target in enumerate(self.options.targets)]
 
-    def _claim(self, photo: Path, target: Target, rank: int) -> Path:
+    def is_input(self, path: Path) -> bool:
+        """Whether a path is one of the photos that were named; those are never written."""
+        return _identity(path) in self._inputs
+
+    @property
+    def _file(self) -> Path | None:
+        """The file that ``-o`` names; None where it names a folder, or nothing."""
         output = self.options.output
-        if output is not None and self._is_file(output):
-            return output
-        folder = photo.parent if output is None else output
-        stem = f"{photo.stem}_{target.label}" + (f"_{rank}" if self.options.top > 1 else "")
-        path = folder / f"{stem}{_suffix(photo)}"
-        number = 2
-        while _identity(path) in self._taken:
-            path = folder / f"{stem}-{number}{_suffix(photo)}"
-            number += 1
-        self._taken.add(_identity(path))
-        return path
+        if output is None or output.is_dir() or not is_picture_name(output):
+            return None
+        return output
 
-    def _is_file(self, output: Path) -> bool:
-        return bool(output.suffix) and not output.is_dir() and not str(self.options.output).endswith(os.sep)
+    def _check_file(self) -> None:
+        if self._file is None:
+            return
+        if len(self.photos) * len(self.options.targets) * self.options.top > 1:
+            raise UsageError(f"{self._file} is one file, and there is more than one crop to write. Give -o a folder.")
+        if self.is_input(self._file):
+            raise UsageError(f"{self._file} is the input itself, which autocrop never overwrites. Choose another name.")
+        try:
+            format_of(self._file)
+        except PhotoError as error:
+            raise UsageError(str(error)) from error
+
+    def _natural(self, photo: Path) -> list[Path]:
+        """The files that the crops of a photo have if no other photo's have the same; for each target in turn."""
+        if self._file is not None:
+            return [self._file]
+        folder = photo.parent if self.options.output is None else self.options.output
+        ranks = [f"_{rank}" for rank in range(1, self.options.top + 1)] if self.options.top > 1 else [""]
+        suffix = _suffix(photo)
+        stems = [f"{photo.stem}_{target.label}{rank}" for target in self.options.targets for rank in ranks]
+        return [folder / f"{stem}{suffix}" for stem in stems]
+
+    def _claim(self, path: Path) -> Path:
+        """*path*, or one like it where an earlier photo of this run has it."""
+        candidate, number = path, 2
+        # Where upper and lower case are the same file, two names that differ by them would collide, too.
+        while _identity(candidate).casefold() in self._taken:
+            candidate = path.with_stem(f"{path.stem}-{number}")
+            number += 1
+        self._taken[_identity(candidate).casefold()] = candidate
+        return candidate
 
 
 def run(engine: Engine, plan: Plan) -> Iterator[Result]:
@@ -157,46 +195,61 @@ def run(engine: Engine, plan: Plan) -> Iterator[Result]:
 
     A photo that fails does so alone: its results say why.
     """
+    yield from plan.skipped
     for photo in plan.photos:
         try:
-            yield from _crop_photo(engine, photo, plan.outputs(photo), plan.options)
+            yield from _crop_photo(engine, photo, plan)
         except AutocropError as error:
             yield Result(photo, Status.FAILED, reason=str(error))
+        except Exception as error:  # a defect of ours shall not cost the other photos
+            reason = f"autocrop ran into an error of its own, {type(error).__name__}: {error}. Please report it"
+            yield Result(photo, Status.FAILED, reason=reason)
 
 
-def _crop_photo(
-    engine: Engine, path: Path, outputs: list[tuple[Target, list[Path]]], options: Options
-) -> Iterator[Result]:
-    wanted = []
-    for target, files in outputs:
-        # Of several crops the later ones may not exist: a photo has only so many different good crops.
-        if not options.dry_run and not options.overwrite and files[0].exists():
-            yield Result(path, Status.SKIPPED, files[0], reason="the output exists; --overwrite replaces it")
-        else:
-            wanted.append((target, files))
-    if not wanted:
+def _crop_photo(engine: Engine, path: Path, plan: Plan) -> Iterator[Result]:
+    options = plan.options
+    outputs = plan.outputs(path)
+    if not options.dry_run:
+        done = [(target, files) for target, files in outputs if all(_blocked(file, plan) for file in files)]
+        for _, files in done:
+            yield from (Result(path, Status.SKIPPED, file, reason=_blocked(file, plan)) for file in files)
+        outputs = [pair for pair in outputs if pair not in done]
+    if not outputs:
         return
     photo = open_photo(path)
     features = engine.encode(photo.preview())
     upright = None
-    for target, files in wanted:
+    for target, files in outputs:
         try:
-            crops = find_crops(engine, features, (photo.width, photo.height), target.ratio, options.top)
-            for crop, file in zip(crops, files, strict=False):
-                size = output_size(crop, target, options.upscale)
-                if options.dry_run:
-                    yield Result(path, Status.FOUND, None, crop, size)
-                    continue
-                upright = upright or photo.upright()
-                photo.save(_cut(upright, crop, size), file, quality=options.quality)
-                yield Result(path, Status.CROPPED, file, crop, size)
+            exact = target.size is None
+            crops = find_crops(engine, features, (photo.width, photo.height), target.ratio, options.top, exact)
         except AutocropError as error:
             yield Result(path, Status.FAILED, files[0], reason=str(error))
+            continue
+        for crop, file in zip(crops, files, strict=False):
+            size = output_size(crop, target, options.upscale)
+            if options.dry_run:
+                yield Result(path, Status.FOUND, None, crop, size)
+            elif blocked := _blocked(file, plan):
+                yield Result(path, Status.SKIPPED, file, crop, size, blocked)
+            else:
+                upright = upright or photo.upright()
+                lost = photo.lost + photo.save(_cut(upright, crop, size), file, quality=options.quality)
+                yield Result(path, Status.CROPPED, file, crop, size, lost=tuple(lost))
+
+
+def _blocked(file: Path, plan: Plan) -> str:
+    """Why a file must not be written; empty if it may."""
+    if plan.is_input(file):
+        return "it is one of the photos named, and those are never overwritten"
+    if file.exists() and not plan.options.overwrite:
+        return "it exists; --overwrite replaces it"
+    return ""
 
 
 def output_size(crop: Crop, target: Target, upscale: bool) -> tuple[int, int]:
     """Pixels to write: the crop's own, or the size asked for unless that would enlarge it."""
-    if target.size is None or (target.size[0] > crop.width and not upscale):
+    if target.size is None or (not upscale and (target.size[0] > crop.width or target.size[1] > crop.height)):
         return crop.width, crop.height
     return target.size
 
@@ -211,8 +264,11 @@ def _cut(upright: Image.Image, crop: Crop, size: tuple[int, int]) -> Image.Image
 
 
 def _identity(path: Path) -> str:
-    """The same for all ways to write one path, on file systems that ignore case too."""
-    return str(path.resolve()).casefold()
+    """The same for all ways to write one path."""
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return str(path.absolute())
 
 
 def _suffix(photo: Path) -> str:

@@ -88,19 +88,16 @@ def _positions(margin: float, steps: int) -> np.ndarray:
     return np.linspace(0, margin, max(1, round(margin * steps)) + 1) if margin > 1e-9 else np.zeros(1)
 
 
-def neighbours(boxes: Boxes, fixed_aspect: bool) -> Boxes:
-    """Crops slightly off the given ones: stage two of the search (ASM-Net, section 3.4).
+def neighbours(boxes: Boxes) -> Boxes:
+    """Crops slightly off the given ones and of the same shape: stage two of ASM-Net's search, with the aspect fixed.
 
-    Centres move by 0 or 4 % of the photo's side in each axis, sizes change by 0 or 5 %, and aspects by 0 or 5 %
-    unless *fixed_aspect*: 81 or 27 crops a seed. Those that stick out are moved inside, those too large dropped.
+    Centres move by 0 or 4 % of the photo's side in each axis, and sizes change by 0 or 5 %: 27 crops a seed. Those
+    that stick out are moved inside, those too large dropped.
     """
     boxes = as_boxes(boxes)
     shifts, factors = (-0.04, 0.0, 0.04), (0.95, 1.0, 1.05)
-    shapes = (1.0,) if fixed_aspect else factors
-    dx, dy, size, shape = (axis.ravel() for axis in np.meshgrid(shifts, shifts, factors, shapes))
+    dx, dy, size = (axis.ravel() for axis in np.meshgrid(shifts, shifts, factors))
     centre = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + np.stack([dx, dy], axis=1)
-    half = (
-        (boxes[:, None, 2:] - boxes[:, None, :2]) / 2 * np.stack([size * np.sqrt(shape), size / np.sqrt(shape)], axis=1)
-    )
+    half = (boxes[:, None, 2:] - boxes[:, None, :2]) / 2 * size[:, None]
     around = np.concatenate([centre - half, centre + half], axis=2).reshape(-1, 4)
     return shift_inside(around.astype(np.float32))

@@ -44,6 +44,12 @@ STRUCTURE = {
     347,
 }
 """TIFF tags that describe how the input's pixels are stored. They are no metadata, and untrue of the output."""
+UNTRUE = {34377, 37724, 50341, 33550, 33922, 34264, 34735, 34736, 34737}
+"""TIFF tags that a crop makes untrue: Photoshop's resources (with a thumbnail) and layers, PrintIM, GeoTIFF."""
+TIFF_BITS = 258
+TIFF_LOSSLESS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits")
+LARGEST_EXIF, LARGEST_XMP = 65_533, 65_500
+"""Bytes that one segment of a JPEG has room for."""
 SIDEWAYS = (5, 6, 7, 8)
 """Values of the EXIF orientation that swap width and height."""
 
@@ -68,9 +74,11 @@ class Photo:
         self.name = name
         # An MPO, as phones write them, is a JPEG with further pictures behind the first.
         self.format: str | None = "JPEG" if image.format == "MPO" else image.format
+        self._deep = _has_16_bit_colour(image)  # before anything loads the pixels and forgets it
+        exif = _readable_exif(image)
         # Now, since loading a TIFF turns it upright and forgets what else its EXIF said.
-        self._exif = _metadata(image.getexif())
-        sideways = image.getexif().get(ORIENTATION) in SIDEWAYS and self.format != "TIFF"
+        self._exif = _metadata(exif)
+        sideways = exif.get(ORIENTATION) in SIDEWAYS and self.format != "TIFF"
         self.width, self.height = image.size[::-1] if sideways else image.size
         if min(image.size) < SMALLEST_SIDE:
             raise PhotoError(
@@ -89,11 +97,7 @@ class Photo:
             image = _open(self._reopen)
             scale = PREVIEW_SIDE / min(image.size)
             image.draft(None, (int(image.width * scale), int(image.height * scale)))
-        try:
-            image.load()
-        except Exception as error:
-            raise _damaged(self.name, error) from error
-        return np.asarray(_as_rgb(_upright(image)))
+        return np.asarray(_as_rgb(self._decoded(image)))
 
     def upright(self) -> Image.Image:
         """The whole photo, decoded and turned upright, in its own mode.
@@ -101,15 +105,29 @@ class Photo:
         Raises:
             PhotoError: the file is damaged.
         """
+        return self._decoded(self._image)
+
+    def _decoded(self, image: Image.Image) -> Image.Image:
         try:
-            self._image.load()
-        except Exception as error:
+            image.load()
+            return ImageOps.exif_transpose(image)
+        except Exception as error:  # whatever a codec raises, the file is at fault
             raise _damaged(self.name, error) from error
-        return _upright(self._image)
+
+    @property
+    def lost(self) -> list[str]:
+        """What of the photo no crop of it will have, in words."""
+        found = []
+        frames = getattr(self._image, "n_frames", 1)
+        if frames > 1 and self._image.format != "MPO":
+            found.append(f"only the first of {frames} frames")
+        if self._deep:
+            found.append("8 of 16 bits of colour")
+        return found
 
     def save(
         self, image: Image.Image, target: Path | BinaryIO, file_format: str | None = None, quality: int | None = None
-    ) -> None:
+    ) -> list[str]:
         """Write a crop of this photo with its EXIF, XMP, ICC profile and modification time.
 
         The orientation tag is reset, since the pixels are upright, and the pixel dimensions are updated. A JPEG
@@ -120,7 +138,10 @@ class Photo:
             image: what :meth:`upright` gave, cropped, perhaps resized.
             target: a path, or a stream open for writing bytes.
             file_format: Pillow's name; by default by the extension of *target*, else that of the input.
-            quality: 1 to 100, for JPEG and WebP.
+            quality: 1 to 100, for JPEG, WebP and AVIF.
+
+        Returns:
+            What could not be kept, in words; usually nothing.
 
         Raises:
             PhotoError: the format is unknown or cannot hold the picture, or the file cannot be written.
@@ -129,22 +150,34 @@ class Photo:
             file_format = format_of(target) if isinstance(target, Path) else self.format
         encoded = io.BytesIO()
         file_format = file_format or "PNG"
+        lost: list[str] = []
         try:
             image = _for_format(image, file_format)
-            image.save(encoded, file_format, **self._save_options(image, file_format, quality))
-        except (OSError, ValueError, KeyError) as error:
+            image.save(encoded, file_format, **self._save_options(image, file_format, quality, lost))
+        except Exception as error:  # whatever an encoder raises
             raise PhotoError(f"{self.name} could not be written as {file_format}: {error}.") from error
         if isinstance(target, Path):
             write_atomically(target, encoded.getvalue(), like=self._reopen)
         else:
             target.write(encoded.getvalue())
+        return lost
 
-    def _save_options(self, image: Image.Image, file_format: str, quality: int | None) -> dict[str, Any]:
+    def _save_options(
+        self, image: Image.Image, file_format: str, quality: int | None, lost: list[str]
+    ) -> dict[str, Any]:
         options: dict[str, Any] = {}
+        # Pillow's writers would take the profile from here whatever the mode is now.
+        image.info.pop("icc_profile", None)
         profile = self._image.info.get("icc_profile")
-        if profile and _same_colours(self._image.mode, image.mode):
+        if profile and _colours(self._image.mode) == _colours(image.mode):
             options["icc_profile"] = profile
+        dpi = self._image.info.get("dpi")
+        if dpi and file_format in ("JPEG", "PNG", "TIFF"):
+            options["dpi"] = dpi
         xmp = self._xmp()
+        if xmp and file_format == "JPEG" and len(xmp) > LARGEST_XMP:
+            xmp = None
+            lost.append("XMP, too long for a JPEG")
         if file_format == "PNG":
             if xmp:
                 options["pnginfo"] = PngInfo()
@@ -154,7 +187,9 @@ class Photo:
         exif = self._exif_of(image.size)
         if xmp and file_format == "TIFF":
             exif[TIFF_XMP] = xmp
-        if exif and file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
+        if exif and file_format == "JPEG" and len(exif.tobytes()) > LARGEST_EXIF:
+            lost.append("EXIF, too long for a JPEG")
+        elif exif and file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
             options["exif"] = exif
         if file_format == "JPEG":
             tables = getattr(self._image, "quantization", None)
@@ -164,14 +199,14 @@ class Photo:
             else:
                 options["quality"] = quality or 92
             options["optimize"] = True
-            dpi = self._image.info.get("dpi")
-            if dpi:
-                options["dpi"] = dpi
         elif file_format == "WEBP":
             options["quality"] = quality or 90
             options["lossless"] = quality is None and self.format in ("PNG", "TIFF", "GIF", "BMP")
-        elif file_format == "TIFF" and (compression := self._image.info.get("compression")) in ("tiff_lzw", "packbits"):
-            options["compression"] = compression
+        elif file_format == "AVIF":
+            options["quality"] = quality or 90
+        elif file_format == "TIFF":
+            compression = self._image.info.get("compression")
+            options["compression"] = compression if compression in TIFF_LOSSLESS else "tiff_adobe_deflate"
         return options
 
     def _exif_of(self, size: tuple[int, int]) -> Image.Exif:
@@ -187,15 +222,18 @@ class Photo:
         return exif
 
     def _xmp(self) -> bytes | None:
-        """The photo's XMP packet with an orientation of 1."""
+        """The photo's XMP packet without what a crop makes untrue: orientation, thumbnail, crop settings."""
         xmp = self._image.info.get("xmp") or self._image.info.get("XML:com.adobe.xmp")
         if isinstance(xmp, str):
             xmp = xmp.encode()
         if not isinstance(xmp, bytes):
             return None
         # XMP writes a property as an attribute or as an element.
-        xmp = re.sub(rb'(tiff:Orientation=["\'])[2-8](["\'])', rb"\g<1>1\g<2>", xmp)
-        return re.sub(rb"(<tiff:Orientation>)\s*[2-8]\s*(</)", rb"\g<1>1\g<2>", xmp)
+        xmp = re.sub(rb"(tiff:Orientation=[\"'])[2-8]", rb"\g<1>1", xmp)
+        xmp = re.sub(rb"(<tiff:Orientation>)\s*[2-8]\s*(</)", rb"\g<1>1\g<2>", xmp)
+        xmp = re.sub(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
+        xmp = re.sub(rb"\s(crs:(HasCrop|Crop\w+)|exif:Pixel[XY]Dimension)=(\"[^\"]*\"|'[^']*')", b"", xmp)
+        return re.sub(rb"<(crs:HasCrop|crs:Crop\w+|exif:Pixel[XY]Dimension)>[^<]*</\1>", b"", xmp)
 
 
 def open_photo(path: Path) -> Photo:
@@ -235,6 +273,12 @@ def format_of(path: Path) -> str:
     return file_format
 
 
+def is_picture_name(path: Path) -> bool:
+    """Whether the extension of *path* stands for a picture format, also for one that can be read only."""
+    Image.init()
+    return path.suffix.lower() in Image.registered_extensions()
+
+
 def write_atomically(path: Path, content: bytes, like: Path | None = None) -> None:
     """Write a file under a temporary name beside its own and rename it: it is there whole, or not at all.
 
@@ -246,7 +290,7 @@ def write_atomically(path: Path, content: bytes, like: Path | None = None) -> No
     Raises:
         PhotoError: the folder cannot be made or written to.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".autocrop-{secrets.token_hex(4)}.tmp")  # short: names have a limit
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -279,24 +323,40 @@ def _open(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PhotoError(f"{path} is not a photo, or is in a format that autocrop cannot read.") from error
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{path} is too large to decode safely: {error}.") from error
-    except OSError as error:
-        raise PhotoError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise PhotoError(f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, too many.") from error
+    except PermissionError as error:
+        raise PhotoError(f"{path} cannot be read ({error.strerror}).") from error
+    except Exception as error:  # PhotoError, or whatever a codec raises
+        raise error if isinstance(error, PhotoError) else _damaged(str(path), error) from error
 
 
 def _damaged(name: str, error: Exception) -> PhotoError:
     return PhotoError(f"{name} is damaged or cut short ({error}). Get the file again from its source.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(image)
+def _has_16_bit_colour(image: Image.Image) -> bool:
+    """Whether the file has 16 bits a channel of colour; Pillow reads those with 8."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    bits = getattr(image, "tag_v2", {}).get(TIFF_BITS, (8,))
+    return max(bits) > 8 or any("16" in str(tile[3]) for tile in getattr(image, "tile", []))
+
+
+def _readable_exif(image: Image.Image) -> Image.Exif:
+    """The EXIF, empty where it is too damaged to be read: that is no reason not to crop the photo."""
+    try:
+        exif = image.getexif()
+        exif.get(ORIENTATION)
+        return exif
+    except Exception:
+        return Image.Exif()
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     """For analysis only: 8-bit RGB, 16-bit grey scaled down, transparency over white."""
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, np.float32)
-        peak = 65535 if grey.max() > 255 else 255
+        peak = next((peak for peak in (1, 255) if grey.max() <= peak), 65535)
         image = Image.fromarray((grey.clip(0, peak) * (255 / peak)).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         opaque = Image.new("RGBA", image.size, "white")
@@ -310,23 +370,29 @@ def _for_format(image: Image.Image, file_format: str) -> Image.Image:
     if file_format == "JPEG" and image.mode not in ("RGB", "L", "CMYK", "YCbCr"):
         return _as_rgb(image)
     if file_format in ("WEBP", "AVIF") and image.mode not in ("RGB", "RGBA"):
+        if image.mode.startswith("I") or image.mode == "F":
+            return _as_rgb(image)
         return image.convert("RGBA" if image.mode in ("LA", "PA") or "transparency" in image.info else "RGB")
     if file_format == "PNG" and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB")
     return image
 
 
-def _same_colours(before: str, after: str) -> bool:
-    """Whether an ICC profile of one mode still holds in another: not across grey, RGB and CMYK."""
-    family = {"L": "grey", "LA": "grey", "I;16": "grey", "1": "grey", "CMYK": "cmyk"}
-    return family.get(before, "rgb") == family.get(after, "rgb")
+def _colours(mode: str) -> str:
+    """The kind of ICC profile that a mode needs: grey, CMYK, Lab or RGB."""
+    if mode in ("1", "L", "LA", "F") or mode.startswith("I"):
+        return "grey"
+    return {"CMYK": "cmyk", "LAB": "lab"}.get(mode, "rgb")
 
 
 def _metadata(exif: Image.Exif) -> bytes:
     """What of *exif* is metadata, as bytes; without the thumbnail, which would show the uncropped photo."""
-    copy = Image.Exif()
-    if exif:
-        copy.load(exif.tobytes())
-    for tag in (STRUCTURE | {TIFF_XMP, TIFF_ICC}) & set(copy):
-        del copy[tag]
-    return copy.tobytes() if copy else b""
+    try:
+        copy = Image.Exif()
+        if exif:
+            copy.load(exif.tobytes())
+        for tag in (STRUCTURE | UNTRUE | {TIFF_XMP, TIFF_ICC}) & set(copy):
+            del copy[tag]
+        return copy.tobytes() if copy else b""
+    except Exception:  # damaged tags that Pillow reads and cannot write again
+        return b""

@@ -21,7 +21,7 @@ from autocrop import boxes as bx
 from autocrop.boxes import WHOLE, Boxes, PixelBox
 from autocrop.candidates import dense_anchors, neighbours, ratio_windows
 from autocrop.engines.base import Engine, Features
-from autocrop.errors import AutocropError
+from autocrop.errors import AutocropError, UsageError
 from autocrop.images import open_photo, photo_from_memory
 from autocrop.ratio import Ratio
 
@@ -33,6 +33,8 @@ SAME_VIEW = 0.5
 """They must overlap the best one by this IoU: the mean of two different views of a photo is neither."""
 TEMPERATURE = 0.12
 """Of the softmax over scores; scores are on the scale of MOS, 1 to 5."""
+WORTH_EXACT = 0.01
+"""Share of a window's width that may be given up for an exact ratio where a resize follows anyway."""
 DISTINCT = 0.85
 """Two crops that overlap by more than this IoU are not two suggestions but one."""
 SNAP = 0.02
@@ -83,6 +85,19 @@ class Crop:
             )
         return photo.upright().crop(self.box)
 
+    def save(self, photo: str | PathLike[str], output: str | PathLike[str], quality: int | None = None) -> None:
+        """Cut this crop out of a photo file and write it with the photo's EXIF, XMP and ICC profile.
+
+        Args:
+            photo: the file in which the crop was found.
+            output: its extension chooses the format.
+            quality: 1 to 100; by default a JPEG keeps the photo's own.
+
+        Raises:
+            AutocropError: as :meth:`apply`, or the file cannot be written.
+        """
+        open_photo(Path(photo)).save(self.apply(photo), Path(output), quality=quality)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
@@ -96,30 +111,53 @@ class Crop:
 
 
 def find_crops(
-    engine: Engine, features: Features, size: tuple[int, int], ratio: Ratio | None = None, top: int = 1
+    engine: Engine,
+    features: Features,
+    size: tuple[int, int],
+    ratio: Ratio | None = None,
+    top: int = 1,
+    exact: bool = True,
 ) -> list[Crop]:
-    """The best crops of a photo, in exact pixels, best first.
+    """The best crops of a photo, in pixels, in the order in which they were found: the first is the best.
 
     Args:
         engine: that encoded the photo.
         features: what it made of it.
         size: (width, height) of the upright photo, in pixels.
-        ratio: that the crops must have exactly; None lets the model choose.
+        ratio: that the crops must have; None lets the model choose.
         top: how many clearly different crops to return at most.
+        exact: the crops' pixels have the ratio exactly. Otherwise they may be a pixel off, for a resize to put right,
+            where exactness would cost more than :data:`WORTH_EXACT` of the window.
 
     Raises:
+        UsageError: *top* is not positive.
         AutocropError: the photo is too small for an exact crop of that ratio.
     """
+    if top < 1:
+        raise UsageError(f"top must be at least 1, not {top}.")
+    if ratio and exact and (size[0] < ratio[0] or size[1] < ratio[1]):
+        raise AutocropError(
+            f"A photo of {size[0]}x{size[1]} pixels has no crop of exactly {ratio[0]}:{ratio[1]}. "
+            "Use a ratio in smaller whole numbers, or a larger photo."
+        )
     boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top)
     whole = float(engine.score(features, WHOLE)[0])
     crops = []
     for box, score in zip(boxes, scores, strict=True):
-        try:
-            pixels = bx.exact_ratio_pixels(box, *size, ratio) if ratio else bx.to_pixels(box, *size)
-        except ValueError as error:
-            raise AutocropError(str(error)) from error
+        pixels = _pixels(box, size, ratio, exact)
         crops.append(Crop(pixels, float(score), ratio, whole, size))
     return crops
+
+
+def _pixels(box: NDArray[np.float32], size: tuple[int, int], ratio: Ratio | None, exact: bool) -> PixelBox:
+    """One normalised box in whole pixels, of exactly *ratio* if that is asked for or costs next to nothing."""
+    nearest = bx.to_pixels(box, *size)
+    if ratio is None or (not exact and (size[0] < ratio[0] or size[1] < ratio[1])):
+        return nearest
+    left, top, right, bottom = bx.exact_ratio_pixels(box, *size, ratio)
+    if exact or right - left >= (1 - WORTH_EXACT) * (nearest[2] - nearest[0]):
+        return left, top, right, bottom
+    return nearest
 
 
 def find_boxes(
@@ -183,7 +221,7 @@ def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None
         dense = dense_anchors()
         around = np.concatenate([box, dense[bx.iou(box, dense)[0] >= SAME_VIEW]])
     else:
-        around = np.concatenate([box, neighbours(box, fixed_aspect=True)])
+        around = np.concatenate([box, neighbours(box)])
     return _view(around, _scores(engine, features, around, ratio))
 
 

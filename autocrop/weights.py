@@ -131,6 +131,7 @@ def write_manifest(folder: Path, cards: list[ModelCard]) -> None:
     """Write ``manifest.json`` to *folder*."""
     text = json.dumps({"models": [card.to_dict() for card in cards]}, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    read_manifest.cache_clear()
 
 
 def sha256(path: Path) -> str:

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,6 +40,34 @@ def test_score(photo):
     scores = autocrop.Cropper().score(photo, [[0, 0, 600, 400], [100, 50, 500, 350], [0, 0, 100, 80]])
     assert scores.shape == (3,)
     assert scores[2] < scores[0]
+
+
+def test_threads_may_share_the_default_model(photo):
+    """The same crop from four threads at once."""
+    with ThreadPoolExecutor(4) as pool:
+        boxes = list(pool.map(lambda _: autocrop.crop(photo, ratio="4:3").box, range(12)))
+    assert len(set(boxes)) == 1
+
+
+def test_save_keeps_what_the_photo_carried(photo, tmp_path):
+    """Crop.save writes EXIF along, as the command does."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker of cameras"
+    Image.open(photo).save(tmp_path / "in.jpg", exif=exif)
+    autocrop.crop(tmp_path / "in.jpg", ratio=1).save(tmp_path / "in.jpg", tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert written.getexif()[0x010F] == "Maker of cameras"
+
+
+def test_boxes_may_be_none_or_malformed(photo):
+    """No boxes have no scores; malformed ones raise the one error."""
+    cropper = autocrop.Cropper()
+    assert cropper.score(photo, []).shape == (0,)
+    for wrong in ([1, 2, 3, 4], [[0, 0, 1]], [[5, 5, 5, 9]]):
+        with pytest.raises(autocrop.AutocropError):
+            cropper.score(photo, wrong)
+    with pytest.raises(autocrop.AutocropError, match="at least 1"):
+        cropper.find(photo, top=0)
 
 
 def test_models():

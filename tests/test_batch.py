@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,12 +101,78 @@ def test_an_input_is_never_an_output(engine, photo):
     second.write_bytes(photo.read_bytes())
     results = crop_all(engine, [photo, second], overwrite=True)
     assert second.read_bytes() == photo.read_bytes()
-    assert [r.output.name for r in results] == ["photo_1x1-2.jpg", "photo_1x1_1x1.jpg"]
+    assert [r.status for r in results] == [Status.SKIPPED, Status.SKIPPED]
+
+
+def test_naming_all_files_again_breeds_no_crops_of_crops(engine, photo, tmp_path):
+    """'autocrop *.jpg' a second time: the photo is done, and its crop is known for what it is."""
+    crop_all(engine, [photo])
+    results = crop_all(engine, sorted(tmp_path.glob("*.jpg")))
+    assert [r.status for r in results] == [Status.SKIPPED, Status.SKIPPED]
+    assert "is the crop of" in results[0].reason
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["photo.jpg", "photo_1x1.jpg"]
+
+
+def test_names_that_differ_by_case_are_two_photos(engine, photo, tmp_path):
+    """Both are cropped, and to files that differ by more than case."""
+    shutil.copy(photo, tmp_path / "PHOTO.jpg")
+    results = crop_all(engine, [photo, tmp_path / "PHOTO.jpg"], output=tmp_path / "out")
+    assert [r.output.name for r in results] == ["photo_1x1.jpg", "PHOTO_1x1-2.jpg"]
+
+
+def test_a_suggestion_is_not_replaced(engine, photo, tmp_path):
+    """Somebody deletes the first of three suggestions and edits the second: only the first is written again."""
+    names = [r.output.name for r in crop_all(engine, [photo], top=3)]
+    assert len(names) == 3
+    (tmp_path / names[0]).unlink()
+    (tmp_path / names[1]).write_text("edited")
+    results = crop_all(engine, [photo], top=3)
+    assert [r.status for r in results] == [Status.CROPPED, Status.SKIPPED, Status.SKIPPED]
+    assert (tmp_path / names[1]).read_text() == "edited"
+
+
+def test_an_error_of_ours_costs_one_photo(engine, photo, tmp_path, monkeypatch):
+    """Whatever a photo provokes, the next one is cropped."""
+    shutil.copy(photo, tmp_path / "second.jpg")
+    encode = engine.encode
+
+    def broken(image):
+        monkeypatch.setattr(engine, "encode", encode)
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(engine, "encode", broken)
+    results = crop_all(engine, [photo, tmp_path / "second.jpg"])
+    assert [r.status for r in results] == [Status.FAILED, Status.CROPPED]
+    assert "ZeroDivisionError" in results[0].reason
+
+
+def test_sizes_in_awkward_numbers(engine, photo):
+    """851:315 has no small terms; the crop is the nearest one, and the resize makes the size exact."""
+    (result,) = crop_all(engine, [photo], targets=make_targets([], ["425x157"]))
+    assert result.size == (425, 157)
+    assert result.crop.width / result.crop.height == pytest.approx(425 / 157, rel=0.01)
+    with Image.open(result.output) as written:
+        assert written.size == (425, 157)
+
+
+def test_frames_that_are_not_there_are_told(engine, tmp_path):
+    """Of an animation the first frame is cropped, and the result says so."""
+    frames = [Image.new("RGB", (64, 64), (shade, 0, 0)) for shade in (0, 100, 200)]
+    frames[0].save(tmp_path / "animated.gif", save_all=True, append_images=frames[1:])
+    (result,) = crop_all(engine, [tmp_path / "animated.gif"])
+    assert result.lost == ("only the first of 3 frames",)
+
+
+def test_a_folder_may_have_a_dot_in_its_name(engine, photo, tmp_path):
+    """Only extensions of pictures make -o a file."""
+    (result,) = crop_all(engine, [photo], output=tmp_path / "out.v2")
+    assert result.output == tmp_path / "out.v2" / "photo_1x1.jpg"
 
 
 def test_a_photo_named_twice_is_cropped_once(engine, photo):
-    """Also when its path is written in two ways."""
-    assert len(crop_all(engine, [photo, photo.parent / "." / "photo.jpg"])) == 1
+    """Also when its path is written in two ways; the second mention is reported."""
+    results = crop_all(engine, [photo, photo.parent / "." / "photo.jpg"])
+    assert sorted(r.status for r in results) == [Status.CROPPED, Status.SKIPPED]
 
 
 def test_one_file_cannot_hold_two_crops(engine, photo, tmp_path):

@@ -178,6 +178,93 @@ def test_a_large_jpeg_is_decoded_small_for_analysis(tmp_path):
     assert preview.shape[1] / preview.shape[0] == pytest.approx(4 / 3, rel=0.01)
 
 
+def test_damaged_exif_is_no_reason_not_to_crop(photo, tmp_path):
+    """A rational with a denominator that cannot be written again: the crop is made without EXIF."""
+    exif = bytearray(b"Exif\0\0II*\0\x08\0\0\0\x01\0")
+    exif += (
+        (0x011A).to_bytes(2, "little")
+        + (99).to_bytes(2, "little")
+        + (5).to_bytes(4, "little")
+        + b"\xff\xff\xff\xff\0\0\0\0"
+    )
+    Image.open(photo).save(tmp_path / "in.jpg", exif=bytes(exif))
+    opened = open_photo(tmp_path / "in.jpg")
+    assert opened.save(opened.upright().crop((0, 0, 64, 64)), tmp_path / "out.jpg") == []
+
+
+@pytest.mark.parametrize("raised", [TypeError("bad operand"), ValueError("chunk too large"), SyntaxError("broken")])
+def test_whatever_a_codec_raises_is_a_sentence(photo, monkeypatch, raised):
+    """Pillow's readers raise many things on damaged files."""
+
+    def broken(*arguments, **options):
+        raise raised
+
+    monkeypatch.setattr(Image, "open", broken)
+    with pytest.raises(PhotoError, match="is damaged or cut short"):
+        open_photo(photo)
+
+
+def test_metadata_that_would_show_what_was_cropped_away_is_dropped(photo, tmp_path):
+    """XMP loses its thumbnail and crop settings, TIFF its Photoshop layers; the rest stays."""
+    xmp = b'<x><a dc:title="Coffee" crs:HasCrop="True" crs:CropTop="0.1"/><xmp:Thumbnails>x</xmp:Thumbnails></x>'
+    exif = Image.Exif()
+    exif[0x02BC] = xmp
+    exif[37724] = b"layers"
+    Image.open(photo).save(tmp_path / "in.tif", exif=exif)
+    opened = open_photo(tmp_path / "in.tif")
+    opened.save(opened.upright().crop((0, 0, 64, 64)), tmp_path / "out.tif")
+    with Image.open(tmp_path / "out.tif") as written:
+        assert written.info["xmp"] == b'<x><a dc:title="Coffee"/></x>'
+        assert 37724 not in written.getexif()
+
+
+def test_metadata_too_long_for_a_jpeg_is_told(photo, tmp_path):
+    """The crop is written, and what could not come along is named."""
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "x" * 70_000)
+    Image.open(photo).save(tmp_path / "in.png", pnginfo=info)
+    opened = open_photo(tmp_path / "in.png")
+    assert opened.save(opened.upright(), tmp_path / "out.jpg") == ["XMP, too long for a JPEG"]
+    assert (tmp_path / "out.jpg").exists()
+
+
+def test_a_profile_of_other_colours_is_not_attached(photo, tmp_path):
+    """A CMYK profile does not describe an RGB picture."""
+    Image.open(photo).convert("CMYK").save(tmp_path / "in.jpg", icc_profile=PROFILE)
+    opened = open_photo(tmp_path / "in.jpg")
+    opened.save(opened.upright(), tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as written:
+        assert "icc_profile" not in written.info
+
+
+def test_resolution_is_kept(photo, tmp_path):
+    """300 dpi stay 300 dpi, also from one format to another."""
+    Image.open(photo).save(tmp_path / "in.png", dpi=(300, 300))
+    opened = open_photo(tmp_path / "in.png")
+    for name in ("out.png", "out.jpg", "out.tif"):
+        opened.save(opened.upright(), tmp_path / name)
+        with Image.open(tmp_path / name) as written:
+            assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_16_bit_grey_becomes_a_picture_where_the_format_has_8(photo, tmp_path):
+    """Scaled, not clipped to white."""
+    grey = np.asarray(Image.open(photo).convert("L")).astype(np.uint16) * 257
+    opened = photo_from_memory(Image.fromarray(grey))
+    opened.save(opened.upright(), tmp_path / "out.webp")
+    with Image.open(tmp_path / "out.webp") as written:
+        assert np.asarray(written).mean() == pytest.approx(grey.mean() / 257, abs=3)
+
+
+def test_16_bit_colour_is_told(tmp_path):
+    """Pillow reads it with 8 bits; that is said."""
+    import cv2
+
+    colour = np.random.default_rng(0).integers(0, 65535, (64, 64, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), colour)
+    assert open_photo(tmp_path / "deep.png").lost == ["8 of 16 bits of colour"]
+
+
 def test_the_modification_time_is_kept(photo, tmp_path):
     """Photo libraries sort by it."""
     os.utime(photo, (1_000_000_000, 1_000_000_000))

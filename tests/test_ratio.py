@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from autocrop.errors import UsageError
@@ -6,7 +7,14 @@ from autocrop.ratio import as_ratio, parse_ratio, parse_size
 
 @pytest.mark.parametrize(
     ("text", "ratio"),
-    [("4:3", (4, 3)), ("8x6", (4, 3)), ("1.91:1", (191, 100)), ("16/9", (16, 9)), (" 1.5 ", (3, 2)), ("1:1", (1, 1))],
+    [
+        ("4:3", (4, 3)),
+        ("8x6", (4, 3)),
+        ("1.91:1", (191, 100)),
+        ("16/9", (16, 9)),
+        (" 1.5 ", (3, 2)),
+        ("1.7778", (16, 9)),
+    ],
 )
 def test_ratios_as_people_write_them(text, ratio):
     """Colon, x, slash, decimals and a single number, in lowest terms."""
@@ -27,7 +35,17 @@ def test_what_is_no_size_is_named(text):
         parse_size(text)
 
 
-@pytest.mark.parametrize(("given", "ratio"), [(None, None), ("3:2", (3, 2)), ((8, 6), (4, 3)), (1.5, (3, 2))])
+@pytest.mark.parametrize(
+    ("given", "ratio"),
+    [
+        (None, None),
+        ("3:2", (3, 2)),
+        ((8, 6), (4, 3)),
+        (1.5, (3, 2)),
+        ((np.int64(4), 3.0), (4, 3)),
+        (np.float32(1.777), (16, 9)),
+    ],
+)
 def test_ratios_of_the_python_api(given, ratio):
     """Text, a pair, a number, or none."""
     assert as_ratio(given) == ratio

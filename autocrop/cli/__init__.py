@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from autocrop.cli import crop, evaluate, models, train
-from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, fail, note
+from autocrop.cli.console import EXIT_FAILED, EXIT_USAGE, fail, note
 from autocrop.errors import AutocropError, UsageError
 
 
@@ -72,8 +72,6 @@ def main() -> None:
         fail(str(error), EXIT_USAGE, error if debug else None)
     except AutocropError as error:
         fail(str(error), EXIT_FAILED, error if debug else None)
-    except KeyboardInterrupt:
-        fail("Interrupted.", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; nobody is there to be told.
         sys.stderr.close()

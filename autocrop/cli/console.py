@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE = 1, 2
+"""Typer itself exits with 130 on Ctrl-C."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback when something goes wrong.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

@@ -29,13 +29,13 @@ def crop(
         Optional[Path],
         typer.Option("--output", "-o", help="Folder, or file for a single crop. Default: beside each photo."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=50, help="Up to this many clearly different crops, best first.")] = 1,
+    top: Annotated[int, typer.Option(min=1, max=50, help="Up to this many clearly different crops.")] = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist (never an input).")
     ] = False,
     upscale: Annotated[bool, typer.Option("--upscale", help="Let --size enlarge a smaller crop.")] = False,
     quality: Annotated[
-        Optional[int], typer.Option(min=1, max=100, help="JPEG or WebP quality. Default: the photo's own.")
+        Optional[int], typer.Option(min=1, max=100, help="For JPEG, WebP and AVIF. Default: a JPEG's own, else 90.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the crops, write nothing.")] = False,
     as_json: Json = False,
@@ -90,10 +90,10 @@ def _describe(result: Result, verbose: bool) -> str:
     """One line for people."""
     from autocrop.batch import Status
 
-    if result.status is Status.FAILED:
-        return f"failed: {result.reason}"
-    if result.status is Status.SKIPPED:
-        return f"skipped: {result.output}: {result.reason}"
+    if result.status in (Status.FAILED, Status.SKIPPED):
+        about = result.output if result.status is Status.SKIPPED and result.output else result.path
+        named = "" if str(about) in result.reason else f"{about}: "
+        return f"{result.status.value}: {named}{result.reason}"
     assert result.crop is not None
     assert result.size is not None
     found, size = result.crop, result.size
@@ -102,4 +102,6 @@ def _describe(result: Result, verbose: bool) -> str:
         text += f", resized to {size[0]}x{size[1]}"
     if verbose:
         text += f", score {found.score:.3f} (whole photo {found.score_full:.3f})"
+    if result.lost:
+        text += f" (without: {', '.join(result.lost)})"
     return f"{result.path} → {result.output}: {text}" if result.output else f"{result.path}: {text}"

@@ -40,6 +40,8 @@ def train(
     from autocrop.engines import pick_device, require_torch
 
     require_torch("Training")
+    import torch
+
     from autocrop.datasets import load
     from autocrop.engines.torch import TorchEngine
     from autocrop.evaluate import evaluate
@@ -53,8 +55,9 @@ def train(
     training, validation = load(data, "train"), load(data, "val")
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
+    torch.manual_seed(recipe.seed)
     network = MODELS[model](recipe, pretrained=backbone_weights or not resume)
-    batches = TrainingViews(training, recipe.views, recipe.batch, recipe.seed)
+    batches = TrainingViews(training, recipe.views, recipe.batch, recipe.seed, recipe.trim)
     with progress(quiet) as bar:
         task = bar.add_task("Training", total=recipe.epochs * len(batches), info="")
 
@@ -66,6 +69,8 @@ def train(
         def on_epoch(row: dict[str, Any]) -> None:
             values = [*row["loss"].items(), *row["metrics"].items()]
             text = ", ".join(f"{name} {value:.4f}" for name, value in values)
+            if quiet:
+                return
             bar.print(f"epoch {row['epoch']}/{recipe.epochs}: {text} ({row['seconds']:.0f} s)")
 
         def validate(network: Any) -> dict[str, float]:

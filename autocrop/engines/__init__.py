@@ -38,6 +38,8 @@ def load_model(
     if engine == "opencv" and device == "cuda":
         raise UsageError("The opencv engine runs on the CPU. Use --device cpu, or --engine torch.")
     device = "cpu" if engine == "opencv" else pick_device(device)
+    if weights is not None and model is not None:
+        raise UsageError("--weights says which model to use. Leave out --model.")
     if weights is not None and weights.suffix == ".pt":
         return _from_checkpoint(weights, device, engine)
     if weights is not None:
@@ -49,7 +51,7 @@ def load_model(
         require_torch("The torch engine")
         from autocrop.engines.torch import TorchEngine
 
-        return TorchEngine.from_onnx(card.name, card.network, files["encoder"], files["head"], device)
+        return TorchEngine.from_onnx(card, files, device)
     from autocrop.engines.opencv import OpenCVEngine
 
     return OpenCVEngine(card.name, files["encoder"], files["head"])
@@ -67,12 +69,12 @@ def _from_checkpoint(path: Path, device: str, engine: str) -> Engine:
 
 
 def require_torch(what: str) -> None:
-    """Check that torch is installed.
+    """Check that torch is installed, and what else the extra of that name has.
 
     Raises:
         AutocropError: it is not; the message says how to install it.
     """
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("torchvision") is None:
+    if not _torch_installed():
         raise AutocropError(f'{what} needs torch. Install it with: pip install "autocrop-photo[torch]"')
 
 
@@ -101,8 +103,13 @@ def pick_device(device: str) -> str:
 
 
 def _may_have_cuda() -> bool:
-    """Whether it is worth the seconds that importing torch takes to ask it: it is installed and a driver is there."""
-    if importlib.util.find_spec("torch") is None:
+    """Whether asking torch is worth the seconds that its import takes: it is installed, and a driver may be there."""
+    if sys.platform == "darwin" or not _torch_installed():
         return False
     # NVIDIA's driver on Linux, and the same under Windows' Linux; elsewhere torch has to say.
     return sys.platform != "linux" or any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg"))
+
+
+def _torch_installed() -> bool:
+    """Whether all is there that the torch engine imports; onnx, since the weights are ONNX files."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "torchvision", "onnx"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from autocrop.errors import AutocropError
 class OpenCVEngine:
     """A scorer as two graphs: *encoder* (image → features) and *head* (features, boxes → scores).
 
-    Not for several threads at once: OpenCV keeps a graph's inputs inside it. Load one engine a thread.
+    Threads may share it; they wait for each other, since OpenCV keeps a graph's inputs inside it.
 
     Raises:
         AutocropError: a file is no ONNX graph that OpenCV can read.
@@ -28,17 +29,23 @@ class OpenCVEngine:
     def __init__(self, model: str, encoder: Path, head: Path) -> None:
         self.model = model
         self._encoder, self._head = _read(encoder), _read(head)
+        self._lock = threading.Lock()
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
-        self._encoder.setInput(preprocess.normalise(preprocess.resize(image)), "image")
-        return Features(self._encoder.forward(), image.shape[1] / image.shape[0])
+        tensor = preprocess.normalise(preprocess.resize(image))
+        with self._lock:
+            self._encoder.setInput(tensor, "image")
+            maps = self._encoder.forward()
+        return Features(maps, image.shape[1] / image.shape[0])
 
     def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
-        self._head.setInput(features.maps, "features")
-        self._head.setInput(np.ascontiguousarray(as_boxes(boxes)), "boxes")
-        return np.asarray(self._head.forward(), np.float32).reshape(-1)
+        with self._lock:
+            self._head.setInput(features.maps, "features")
+            self._head.setInput(np.ascontiguousarray(as_boxes(boxes)), "boxes")
+            scores = self._head.forward()
+        return np.asarray(scores, np.float32).reshape(-1)
 
 
 def _read(path: Path) -> cv2.dnn.Net:

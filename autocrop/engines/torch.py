@@ -12,7 +12,8 @@ from autocrop.boxes import Boxes, as_boxes
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features
 from autocrop.models import CroppingModel
-from autocrop.training.export import load_exported
+from autocrop.models.exported import load_exported
+from autocrop.weights import ModelCard
 
 
 class TorchEngine:
@@ -30,9 +31,9 @@ class TorchEngine:
         self._network = network.to(device)
 
     @classmethod
-    def from_onnx(cls, model: str, network: str, encoder: Path, head: Path, device: str) -> TorchEngine:
-        """Load the weights that the CPU engine's files hold; *network* is a key of ``autocrop.models.MODELS``."""
-        return cls(model, load_exported(network, encoder, head), device)
+    def from_onnx(cls, card: ModelCard, files: dict[str, Path], device: str) -> TorchEngine:
+        """Load the weights that the CPU engine's files hold, by part."""
+        return cls(card.name, load_exported(card, files), device)
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
+
+from autocrop.errors import UsageError
+from autocrop.models.backbones import BACKBONES
+
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,10 @@ class Recipe:
     weight_decay: float = 0.0
     views: int = 64
     """Scored crops of each photo a step."""
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: str = "constant"
     """Learning rate over the run; cosine has a warm-up of 5 % of the steps and ends at zero."""
+    trim: float = 0.0
+    """Share of photos whose margins around the best crop are trimmed at random."""
     backbone_lr: float = 1.0
     """Learning rate of the backbone, as a share of the others'."""
     clip: float = 0.0
@@ -31,6 +38,16 @@ class Recipe:
     seed: int = 0
     average: float = 0.0
     """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none."""
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say.
+
+        Raises:
+            UsageError: there is no such schedule or backbone.
+        """
+        for field, known in (("schedule", SCHEDULES), ("backbone", tuple(BACKBONES))):
+            if getattr(self, field) not in known:
+                raise UsageError(f"There is no {field} '{getattr(self, field)}'. Use one of: {', '.join(known)}.")
 
 
 @dataclass(frozen=True)

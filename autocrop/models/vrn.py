@@ -78,7 +78,9 @@ class VRN(CroppingModel):
             target = target - mean
         terms["view"] = self.recipe.regression * (scored - target).abs().mean()
         if self.recipe.ranking_gain:
-            terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(scored, views.scores - mean)
+            # Without the splitter the branch predicts raw MOS: only its own mean taken off makes the two comparable.
+            centred = scored if self.splitter is not None else scored - scored.mean()
+            terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(centred, views.scores - mean)
         if self.recipe.listwise:
             loss = listwise_loss(logits[: len(target)], views.scores / self.recipe.temperature)
             terms["listwise"] = self.recipe.listwise * loss

@@ -15,7 +15,7 @@ from autocrop.datasets import Sample
 from autocrop.engines import preprocess
 from autocrop.images import open_photo
 from autocrop.models.base import Views
-from autocrop.training.targets import scored_views
+from autocrop.training.targets import scored_views, trimmed
 
 
 class TrainingViews:
@@ -29,15 +29,15 @@ class TrainingViews:
         views: scored crops a photo and step.
         batch: photos a step; the last ones of an epoch that fill no batch are left for another epoch.
         seed: of everything random here.
-        augment: mirror half of the photos and change their colours.
+        trim: share of photos that are trimmed at their edges, see :func:`~autocrop.training.targets.trimmed`.
     """
 
-    def __init__(self, samples: Sequence[Sample], views: int, batch: int, seed: int = 0, augment: bool = True) -> None:
+    def __init__(self, samples: Sequence[Sample], views: int, batch: int, seed: int = 0, trim: float = 0.0) -> None:
         self.samples = samples
         self.views = views
         self.batch = min(batch, len(samples))
         self.seed = seed
-        self.augment = augment
+        self.trim = trim
         self._decoded: dict[int, NDArray[np.uint8]] = {}
         # The jitter of GAIC's authors, in torchvision's terms (docs/models.md).
         self._colours = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
@@ -54,16 +54,17 @@ class TrainingViews:
             yield [self._draw(index, rng) for index in order[step * self.batch : (step + 1) * self.batch]]
 
     def _draw(self, index: int, rng: np.random.Generator) -> Views:
-        sample = self.samples[index]
+        sample, pixels = self.samples[index], self._decode(index)
+        if rng.random() < self.trim:
+            sample, pixels = trimmed(sample, pixels, rng)
+            pixels = preprocess.resize(pixels)
         boxes, scores = scored_views(sample, self.views, rng)
         pairs, preference = np.empty((0, 2), np.int64), np.empty(0, np.float32)
         if sample.votes is not None:
             pairs = len(boxes) + np.arange(2 * len(sample.votes.counts)).reshape(-1, 2)
             preference = (sample.votes.counts[:, 0] / sample.votes.counts.sum(axis=1)).astype(np.float32)
             boxes = np.concatenate([boxes, sample.votes.pairs.reshape(-1, 4)])
-        image = torch.from_numpy(self._decode(index).transpose(2, 0, 1))
-        if self.augment:
-            image, boxes = self._augmented(image, boxes, rng)
+        image, boxes = self._augmented(torch.from_numpy(pixels.transpose(2, 0, 1)), boxes, rng)
         mean, std = preprocess.MEAN.tolist(), preprocess.STD.tolist()
         image = v2.functional.normalize(image.float() / 255, mean, std)[None]
         to_tensor = torch.from_numpy

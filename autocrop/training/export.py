@@ -6,9 +6,7 @@ network's parameters. So the graphs are also the weights file of the torch engin
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import itertools
 import logging
 import warnings
 from pathlib import Path
@@ -20,11 +18,10 @@ import onnxscript.optimizer
 import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autocrop.datasets import TERMS
-from autocrop.errors import AutocropError
-from autocrop.models import MODELS, CroppingModel
+from autocrop.models import CroppingModel
+from autocrop.models.exported import fold_batch_norm
 from autocrop.training.loop import load_checkpoint, network_from_checkpoint
 from autocrop.weights import MANIFEST, PARTS, ModelCard, WeightsFile, write_manifest
 
@@ -101,43 +98,6 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
     )
     write_manifest(folder, [card])
     return [*paths.values(), folder / MANIFEST]
-
-
-def load_exported(model: str, encoder: Path, head: Path) -> CroppingModel:
-    """Build the (folded) network of *model* and fill it from two exported files.
-
-    Raises:
-        AutocropError: the files are no export of this model.
-    """
-    network = fold_batch_norm(MODELS[model]())
-    wanted = network.state_dict()
-    found: dict[str, Tensor] = {}
-    for path in (encoder, head):
-        for tensor in onnx.load(str(path)).graph.initializer:
-            name = tensor.name.removeprefix("network.")
-            if name in wanted:
-                found[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
-    used = {name for name in wanted if not name.startswith(network.TRAINING_ONLY)}
-    if missing := sorted(used - found.keys()):
-        raise AutocropError(
-            f"{encoder} and {head} are no export of {model}: they lack {len(missing)} tensors, such as {missing[0]}."
-        )
-    network.load_state_dict(found, strict=False)
-    return network
-
-
-def fold_batch_norm(network: CroppingModel) -> CroppingModel:
-    """A copy of *network* with every batch normalisation that follows a convolution folded into it."""
-    network = copy.deepcopy(network).eval()
-    for parent in network.modules():
-        if not isinstance(parent, nn.Sequential):
-            continue
-        children = list(parent.named_children())
-        for (name, first), (next_name, second) in itertools.pairwise(children):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                setattr(parent, name, fuse_conv_bn_eval(first, second))
-                setattr(parent, next_name, nn.Identity())
-    return network
 
 
 def _write(

@@ -125,7 +125,7 @@ def fit(
             best = metrics[select]
             _save(folder / BEST, kept, **saved)
         states = {name: part.state_dict() for name, part in parts.items()}
-        _save(last, network, **saved, **states, best=best)
+        _save(last, kept, **saved, **states, raw=network.state_dict(), best=best)
         on_epoch(row)
     return folder / BEST
 
@@ -236,7 +236,7 @@ def _restore(path: Path, network: CroppingModel, parts: dict[str, Any]) -> tuple
         raise AutocropError(
             f"{path} was trained with another {', '.join(changed) or 'recipe'}. Resume with its own options."
         )
-    network.load_state_dict(state["model"])
+    network.load_state_dict(state["raw"])
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return state["epoch"], state["best"]

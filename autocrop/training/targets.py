@@ -8,18 +8,22 @@ judged by. The crops that were voted on come along unscored. ``docs/training.md`
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
 from autocrop import boxes as bx
 from autocrop.boxes import Boxes
 from autocrop.candidates import dense_anchors, grid_anchors
-from autocrop.datasets import Sample
+from autocrop.datasets import Sample, Votes
 
 GRID_SHARE, DENSE_SHARE = 0.4, 0.3
 """Shares of grid anchors and dense anchors among the views; the rest is drawn around the best crop."""
 JITTER = 0.12
 """Standard deviation of a drawn crop's sides, as a share of the photo's."""
+LARGEST_TRIM = 0.6
+"""Share of a margin that :func:`trimmed` may cut away."""
 SMALLEST_SIDE = 0.25
 """No drawn crop has a side shorter than this share of the photo's."""
 
@@ -39,6 +43,45 @@ def scored_views(sample: Sample, count: int, rng: np.random.Generator) -> tuple[
     best = sample.boxes[rng.integers(len(sample.boxes))]
     views = np.concatenate([grid, dense, jittered(best, count - len(grid) - len(dense), rng)])
     return views, 1 + 4 * bx.iou(views, sample.boxes).max(axis=1)
+
+
+def trimmed(sample: Sample, image: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Sample, NDArray[np.uint8]]:
+    """Cut away a random part of the margins around the best crops, which stay whole (CBLNet's augmentation).
+
+    Args:
+        sample: one with good crops; one with scores comes back as it is, since its crops may reach to the edges.
+        image: the photo, ``[h, w, 3]``, of any size.
+        rng: decides how much of each margin, from nothing to :data:`LARGEST_TRIM` of it.
+
+    Returns:
+        The sample with its boxes normalised to what is left, without the pairs that reach beyond it, and the pixels.
+    """
+    if sample.scores is not None:
+        return sample, image
+    share = rng.uniform(0, LARGEST_TRIM, 4)
+    least, most = sample.boxes[:, :2].min(axis=0), sample.boxes[:, 2:].max(axis=0)
+    height, width = image.shape[:2]
+    sides = np.array([width, height])
+    start = np.floor(least * share[:2] * sides).astype(int)
+    end = np.ceil((1 - (1 - most) * share[2:]) * sides).astype(int)
+    low, size = start / sides, (end - start) / sides
+
+    def moved(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return ((boxes - np.tile(low, 2)) / np.tile(size, 2)).astype(np.float32)
+
+    votes = sample.votes
+    if votes is not None:
+        pairs = moved(votes.pairs)
+        inside = ((pairs > -0.01) & (pairs < 1.01)).all(axis=(1, 2))
+        votes = Votes(np.clip(pairs[inside], 0, 1), votes.counts[inside]) if inside.any() else None
+    cut = dataclasses.replace(
+        sample,
+        width=round(sample.width * size[0]),
+        height=round(sample.height * size[1]),
+        boxes=np.clip(moved(sample.boxes), 0, 1),
+        votes=votes,
+    )
+    return cut, np.ascontiguousarray(image[start[1] : end[1], start[0] : end[0]])
 
 
 def jittered(box: NDArray[np.float32], count: int, rng: np.random.Generator) -> Boxes:

@@ -84,7 +84,9 @@ def test_json_is_one_object_a_crop(photo):
         (["photo.jpg", "--weights", "nowhere"], 1, "nowhere"),
         (["photo.jpg", "--weights", "text.jpg"], 1, "manifest.json is missing"),
         (["photo.jpg", "-o", "photo.jpg"], 2, "never overwrites"),
-        (["photo.jpg", "-o", "out.xyz"], 2, "'.xyz' is no picture format"),
+        (["photo.jpg", "-o", "out.psd"], 2, "'.psd' is no picture format"),
+        (["photo.jpg", "--weights", "x", "--model", "vrn"], 2, "Leave out --model"),
+        (["photo.jpg", "--ratio", "99999999:1"], 1, "photo.jpg: A photo of 600x400 pixels has no crop"),
         (["photo.jpg", "--nonsense"], 2, "No such option"),
     ],
 )

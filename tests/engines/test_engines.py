@@ -48,6 +48,33 @@ def test_opencv_and_torch_agree(model, samples):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_export_keeps_the_scores(samples, tmp_path):
+    """A network, another recipe than the bundled one, exported: both engines score as the network itself does."""
+    torch = pytest.importorskip("torch")
+    from autocrop.engines.torch import TorchEngine
+    from autocrop.models.vrn import VRN, VRNRecipe
+    from autocrop.training.export import export_checkpoint
+
+    torch.manual_seed(0)
+    recipe = VRNRecipe(channels=16, splitter=False)
+    network = VRN(recipe)
+    state = {"name": "vrn", "recipe": dataclasses.asdict(recipe), "model": network.state_dict(), "data": "fcdb"}
+    torch.save(state | {"epoch": 1, "metrics": {"iou": 0.5}}, tmp_path / "best.pt")
+    export_checkpoint(tmp_path / "best.pt", tmp_path / "mine", "mine")
+    image = np.asarray(Image.open(samples[0]).convert("RGB"))
+    scores = [
+        engine.score(engine.encode(image), dense_anchors()[::30])
+        for engine in (
+            TorchEngine("vrn", network),
+            load_model(weights=tmp_path / "mine", engine="opencv"),
+            load_model(weights=tmp_path / "mine", device="cpu", engine="torch"),
+        )
+    ]
+    assert np.ptp(scores[0]) > 0
+    assert scores[1] == pytest.approx(scores[0], abs=1e-3)
+    assert scores[2] == pytest.approx(scores[1], abs=1e-5)
+
+
 def test_scores_depend_on_the_photo_and_not_on_the_company(model, samples):
     """A box has one score, whatever other boxes are asked about, and another one in another photo."""
     engine = load_model(model, "cpu")

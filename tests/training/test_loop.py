@@ -72,7 +72,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
     trained(tmp_path / "stopped", batches, resume=True)
     whole, resumed = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "stopped"))
     assert whole["epoch"] == resumed["epoch"] == 2
-    for part in ("model", "averaged"):
+    for part in ("model", "raw", "averaged"):
         assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
     losses = [[json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("whole", "stopped")]
     assert losses[0] == losses[1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from autocrop import boxes as bx
-from autocrop.datasets import Sample
-from autocrop.training.targets import SMALLEST_SIDE, jittered, scored_views
+from autocrop.datasets import Sample, Votes
+from autocrop.training.targets import SMALLEST_SIDE, jittered, scored_views, trimmed
 
 BEST = np.array([[0.2, 0.1, 0.8, 0.9]], np.float32)
 
@@ -39,3 +39,18 @@ def test_jittered_crops_are_proper_crops():
     overlaps = bx.iou(drawn, BEST)[:, 0]
     assert overlaps.max() > 0.9
     assert overlaps.min() < 0.7
+
+
+def test_trimming_keeps_the_best_crop_whole():
+    """The best crop shows the same pixels before and after; pairs that reach beyond what is left are gone."""
+    image = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    pairs = np.array([[[0.2, 0.1, 0.8, 0.9], [0.3, 0.2, 0.7, 0.8]], [[0, 0, 1, 1], [0.3, 0.2, 0.7, 0.8]]], np.float32)
+    sample = Sample(Path("a.jpg"), 600, 400, BEST, votes=Votes(pairs, np.array([[4, 1], [1, 4]])))
+    for seed in range(20):
+        cut, pixels = trimmed(sample, image, np.random.default_rng(seed))
+        height, width = pixels.shape[:2]
+        left, top, right, bottom = bx.to_pixels(cut.boxes[0], width, height)
+        assert np.array_equal(pixels[top:bottom, left:right], image[20:180, 60:240])
+        assert cut.aspect == pytest.approx(width / height, rel=0.02)
+        assert cut.votes.counts.tolist() == [[4, 1]]
+        assert cut.votes.pairs[0, 0] == pytest.approx(cut.boxes[0], abs=1e-6)
