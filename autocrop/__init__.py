@@ -2,7 +2,7 @@
 
 >>> import autocrop
 >>> crop = autocrop.crop("photo.jpg", ratio="4:3")
->>> crop.apply("photo.jpg").save("cropped.jpg")
+>>> crop.save("photo.jpg", "cropped.jpg")
 """
 
 from __future__ import annotations

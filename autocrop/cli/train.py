@@ -18,12 +18,15 @@ def train(
     model: Annotated[str, typer.Argument(help="Model to train: vrn.")],
     data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoints and log.")],
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the paper's.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the recipe's.")] = None,
     batch: Annotated[
-        Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the paper's.")
+        Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the recipe's.")
     ] = None,
-    lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the paper's.")] = None,
+    lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the recipe's.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of everything random.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="paper, or auto: ours for the data set where there is one, else the paper's.")
+    ] = "auto",
     override: Annotated[
         Optional[list[str]],
         typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the model's recipe. Repeatable."),
@@ -51,27 +54,33 @@ def train(
 
     if model not in MODELS:
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
-    recipe = _recipe(MODELS[model].RECIPE, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
+    if recipe not in ("auto", "paper"):
+        raise UsageError(f"There is no recipe '{recipe}'. Use auto or paper.")
+    name = data.partition(":")[0]
+    start = MODELS[model].RECIPE()
+    if recipe == "auto":
+        start = MODELS[model].RECIPES.get(name, start)
+    chosen = _changed(start, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
     training, validation = load(data, "train"), load(data, "val")
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
-    torch.manual_seed(recipe.seed)
-    network = MODELS[model](recipe, pretrained=backbone_weights or not resume)
-    batches = TrainingViews(training, recipe.views, recipe.batch, recipe.seed, recipe.trim)
+    torch.manual_seed(chosen.seed)
+    network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
+    batches = TrainingViews(training, chosen.views, chosen.batch, chosen.seed, chosen.trim)
     with progress(quiet) as bar:
-        task = bar.add_task("Training", total=recipe.epochs * len(batches), info="")
+        task = bar.add_task("Training", total=chosen.epochs * len(batches), info="")
 
         def on_step(step: Progress) -> None:
             info = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
             done = step.epoch * step.steps + step.step
-            bar.update(task, completed=done, description=f"Epoch {step.epoch + 1}/{recipe.epochs}", info=info)
+            bar.update(task, completed=done, description=f"Epoch {step.epoch + 1}/{chosen.epochs}", info=info)
 
         def on_epoch(row: dict[str, Any]) -> None:
             values = [*row["loss"].items(), *row["metrics"].items()]
             text = ", ".join(f"{name} {value:.4f}" for name, value in values)
             if quiet:
                 return
-            bar.print(f"epoch {row['epoch']}/{recipe.epochs}: {text} ({row['seconds']:.0f} s)")
+            bar.print(f"epoch {row['epoch']}/{chosen.epochs}: {text} ({row['seconds']:.0f} s)")
 
         def validate(network: Any) -> dict[str, float]:
             bar.update(task, info="validating")
@@ -86,7 +95,7 @@ def train(
             validate=validate,
             device=pick_device(device),
             resume=resume,
-            data=data.partition(":")[0],
+            data=name,
             on_step=on_step,
             on_epoch=on_epoch,
         )
@@ -94,19 +103,18 @@ def train(
         note(f"Best checkpoint: {best}. Make it usable for cropping with: autocrop models export {best} -o FOLDER")
 
 
-def _recipe(recipe_class: type[Recipe], overrides: list[str], **flags: Any) -> Recipe:
-    """The paper's recipe with the user's changes."""
+def _changed(recipe: Recipe, overrides: list[str], **flags: Any) -> Recipe:
+    """*recipe* with the user's changes."""
     import dataclasses
 
     changes = {name: value for name, value in flags.items() if value is not None}
-    defaults = recipe_class()
-    known = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+    known = dataclasses.asdict(recipe)
     for text in overrides:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
             raise UsageError(f"--set {text}: write NAME=VALUE with one of: {', '.join(known)}.")
         changes[name] = _parse(text, value, known[name])
-    return dataclasses.replace(defaults, **changes)
+    return dataclasses.replace(recipe, **changes)
 
 
 def _parse(text: str, value: str, default: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -76,6 +77,8 @@ class CroppingModel(nn.Module, ABC):
 
     RECIPE: type[Recipe]
     """With the paper's hyper-parameters as defaults."""
+    RECIPES: ClassVar[Mapping[str, Recipe]] = {}
+    """Recipes for data sets that the paper did not train on, by the data set's name."""
     recipe: Any
     """An instance of :attr:`RECIPE`."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,9 +30,9 @@ class VRNRecipe(Recipe):
     """λ of eq. 5; 0 switches the ranking gain loss off."""
     regression: float = 1.0
     """Weight of L_v, and of L_i with it."""
-    listwise: float = 1.0
+    listwise: float = 0.0
     """Weight of the listwise loss (ours, for data with one best crop a photo; see docs/training.md)."""
-    votes: float = 1.0
+    votes: float = 0.0
     """Weight of the pairwise loss on human votes (ours; FCDB has votes, GAICD none)."""
     temperature: float = 0.2
     """A difference of this many MOS is one logit to the listwise and the vote loss."""
@@ -44,6 +45,24 @@ class VRN(CroppingModel):
 
     NAME = "vrn"
     RECIPE = VRNRecipe
+    # What trained the bundled model; docs/training.md has what else was tried.
+    RECIPES: ClassVar = {
+        "fcdb": VRNRecipe(
+            epochs=10,
+            batch=4,
+            lr=1.5e-4,
+            schedule="cosine",
+            backbone_lr=0.25,
+            weight_decay=1e-4,
+            regression=0.25,
+            ranking_gain=0.75,
+            listwise=1.0,
+            votes=2.0,
+            dropout=0.5,
+            average=0.998,
+            trim=0.35,
+        )
+    }
     TRAINING_ONLY = ("image_learner.",)
     recipe: VRNRecipe
 

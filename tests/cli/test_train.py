@@ -39,6 +39,7 @@ def test_train_export_crop(tiny_fcdb, tmp_path, photo):
         (["vrn", "--set", "colour=3"], "--set colour=3: write NAME=VALUE"),
         (["vrn", "--set", "views=many"], "--set views=many: the value must be like 64"),
         (["vrn", "--set", "splitter=perhaps"], "must be true or false"),
+        (["vrn", "--recipe", "mine"], "There is no recipe 'mine'"),
         (["vrn", "--set", "backbone=foo"], "There is no backbone 'foo'"),
         (["vrn", "--set", "schedule=banana"], "There is no schedule 'banana'"),
     ],

@@ -14,7 +14,7 @@ from autocrop.models.vrn import VRN, FeatureSplitter, VRNRecipe, ranking_gain_lo
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return VRN(VRNRecipe(temperature=0.2))
+    return VRN(VRNRecipe(listwise=1, votes=1))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_every_term_of_the_loss_reaches_its_parameters(network, views):
 
 def test_ablation_switches(views):
     """Without the splitter there is no image-wise branch; weights of 0 take terms away."""
-    plain = VRN(VRNRecipe(splitter=False, ranking_gain=0, listwise=0, votes=0))
+    plain = VRN(VRNRecipe(splitter=False, ranking_gain=0))
     assert set(plain.loss(views)) == {"view"}
     assert plain.image_learner is None
 

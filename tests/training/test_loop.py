@@ -16,7 +16,7 @@ from autocrop.models.vrn import VRN, VRNRecipe
 from autocrop.training.data import TrainingViews
 from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint
 
-RECIPE = VRNRecipe(epochs=2, batch=2, views=8, lr=1e-3, schedule="cosine", dropout=0.2, average=0.5, backbone_lr=0.1)
+RECIPE = dataclasses.replace(VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5)
 
 
 @pytest.fixture
