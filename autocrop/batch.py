@@ -110,7 +110,7 @@ class Plan:
     skipped: list[Result] = field(default_factory=list)
     """Photos that are named twice, or are crops of others that are named, too."""
     _inputs: dict[str, Path] = field(default_factory=dict)
-    _taken: dict[str, Path] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
 
     @classmethod
     def make(cls, photos: Sequence[Path], options: Options) -> Plan:
@@ -186,7 +186,7 @@ class Plan:
         while _identity(candidate).casefold() in self._taken:
             candidate = path.with_stem(f"{path.stem}-{number}")
             number += 1
-        self._taken[_identity(candidate).casefold()] = candidate
+        self._taken.add(_identity(candidate).casefold())
         return candidate
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,9 +125,7 @@ class Photo:
             found.append("8 of 16 bits of colour")
         return found
 
-    def save(
-        self, image: Image.Image, target: Path | BinaryIO, file_format: str | None = None, quality: int | None = None
-    ) -> list[str]:
+    def save(self, image: Image.Image, target: Path, quality: int | None = None) -> list[str]:
         """Write a crop of this photo with its EXIF, XMP, ICC profile and modification time.
 
         The orientation tag is reset, since the pixels are upright, and the pixel dimensions are updated. A JPEG
@@ -136,8 +134,7 @@ class Photo:
 
         Args:
             image: what :meth:`upright` gave, cropped, perhaps resized.
-            target: a path, or a stream open for writing bytes.
-            file_format: Pillow's name; by default by the extension of *target*, else that of the input.
+            target: its extension chooses the format.
             quality: 1 to 100, for JPEG, WebP and AVIF.
 
         Returns:
@@ -146,20 +143,15 @@ class Photo:
         Raises:
             PhotoError: the format is unknown or cannot hold the picture, or the file cannot be written.
         """
-        if file_format is None:
-            file_format = format_of(target) if isinstance(target, Path) else self.format
+        file_format = format_of(target)
         encoded = io.BytesIO()
-        file_format = file_format or "PNG"
         lost: list[str] = []
         try:
             image = _for_format(image, file_format)
             image.save(encoded, file_format, **self._save_options(image, file_format, quality, lost))
         except Exception as error:  # whatever an encoder raises
             raise PhotoError(f"{self.name} could not be written as {file_format}: {error}.") from error
-        if isinstance(target, Path):
-            write_atomically(target, encoded.getvalue(), like=self._reopen)
-        else:
-            target.write(encoded.getvalue())
+        write_atomically(target, encoded.getvalue(), like=self._reopen)
         return lost
 
     def _save_options(
