@@ -158,9 +158,9 @@ class Photo:
         self, image: Image.Image, file_format: str, quality: int | None, lost: list[str]
     ) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        # Pillow's writers would take the profile from here whatever the mode is now.
-        image.info.pop("icc_profile", None)
         profile = self._image.info.get("icc_profile")
+        # Pillow's writers would take it from here, whatever the mode is now.
+        image.info.pop("icc_profile", None)
         if profile and _colours(self._image.mode) == _colours(image.mode):
             options["icc_profile"] = profile
         dpi = self._image.info.get("dpi")
@@ -191,6 +191,7 @@ class Photo:
             else:
                 options["quality"] = quality or 92
             options["optimize"] = True
+            options["progressive"] = bool(self._image.info.get("progressive"))
         elif file_format == "WEBP":
             options["quality"] = quality or 90
             options["lossless"] = quality is None and self.format in ("PNG", "TIFF", "GIF", "BMP")

@@ -87,13 +87,14 @@ def test_metadata_is_kept(photo, tmp_path, suffix):
 def test_jpeg_keeps_its_tables_and_subsampling(photo, tmp_path):
     """A crop is compressed as its photo was, unless a quality is asked for."""
     source, target = tmp_path / "in.jpg", tmp_path / "out.jpg"
-    Image.open(photo).save(source, quality=63, subsampling=1)
+    Image.open(photo).save(source, quality=63, subsampling=1, progressive=True)
     opened = open_photo(source)
     crop = opened.upright().crop((0, 0, 64, 64))
     opened.save(crop, target)
     with Image.open(source) as before, Image.open(target) as after:
         assert before.quantization == after.quantization
         assert before.layer == after.layer
+        assert after.info["progressive"]
     opened.save(crop, target, quality=20)
     with Image.open(source) as before, Image.open(target) as after:
         assert before.quantization != after.quantization
