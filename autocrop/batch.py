@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,8 +65,8 @@ class Result:
     """Pixels of the picture that was (or, in a dry run, would be) written."""
     reason: str = ""
     """Why it was skipped or failed."""
-    lost: tuple[str, ...] = ()
-    """What of the photo the output does not have, in words; usually nothing."""
+    notes: tuple[str, ...] = ()
+    """In what the output differs from what one might expect, in words; usually nothing."""
 
     def to_dict(self, engine: Engine) -> dict[str, Any]:
         """As JSON has it; ``width`` and ``height`` are those of the output, ``photo`` the size of the upright input."""
@@ -77,8 +78,8 @@ class Result:
             row |= {"model": engine.model, "device": engine.device}
         if self.reason:
             row["reason"] = self.reason
-        if self.lost:
-            row["lost"] = list(self.lost)
+        if self.notes:
+            row["notes"] = list(self.notes)
         return row
 
 
@@ -116,11 +117,12 @@ class Plan:
     def make(cls, photos: Sequence[Path], options: Options) -> Plan:
         """Plan a batch.
 
-        A photo named twice is cropped once. Where a photo is named together with the crop that a former run made of
-        it, as ``*.jpg`` does, the crop is not cropped again.
+        A photo named twice is cropped once. Where outputs go beside the photos, and a photo is named together with a
+        crop that a former run made of it, as ``*.jpg`` does, the crop is not cropped again.
 
         Raises:
-            UsageError: ``-o`` names a file and there is more than one output, or it is one of the inputs.
+            UsageError: ``-o`` names a file and there is more than one output, it is one of the inputs, or its
+                extension is that of no picture.
         """
         plan = cls([], options)
         for path in photos:
@@ -128,10 +130,10 @@ class Plan:
                 plan.skipped.append(Result(path, Status.SKIPPED, reason="it is named twice"))
             else:
                 plan._inputs[_identity(path)] = path
-        made = {_identity(crop): photo for photo in plan._inputs.values() for crop in plan._natural(photo)}
-        for key, path in plan._inputs.items():
-            if key in made and made[key] != path:
-                reason = f"it is the crop of {made[key]}, which is named, too"
+        for path in plan._inputs.values():
+            original = None if options.output else _original(path)
+            if original is not None and _identity(original) in plan._inputs:
+                reason = f"it looks like a crop of {original}, which is named, too; -o FOLDER crops it all the same"
                 plan.skipped.append(Result(path, Status.SKIPPED, reason=reason))
             else:
                 plan.photos.append(path)
@@ -158,7 +160,13 @@ class Plan:
         return output
 
     def _check_file(self) -> None:
+        output = self.options.output
         if self._file is None:
+            # A folder may have a dot in its name, as in out.v2; what looks like a file's extension is a mistake.
+            if output is not None and output.suffix[1:].isalpha() and not output.is_dir():
+                raise UsageError(
+                    f"'{output.suffix}' is no picture format that autocrop can write. Use .jpg, .png or .webp."
+                )
             return
         if len(self.photos) * len(self.options.targets) * self.options.top > 1:
             raise UsageError(f"{self._file} is one file, and there is more than one crop to write. Give -o a folder.")
@@ -228,22 +236,25 @@ def _crop_photo(engine: Engine, path: Path, plan: Plan) -> Iterator[Result]:
             continue
         for crop, file in zip(crops, files, strict=False):
             size = output_size(crop, target, options.upscale)
+            notes = list(photo.notes)
+            if target.size not in (None, size):
+                notes.append(f"smaller than {target.label}, since only --upscale enlarges")
             if options.dry_run:
-                yield Result(path, Status.FOUND, None, crop, size)
+                yield Result(path, Status.FOUND, None, crop, size, notes=tuple(notes))
             elif blocked := _blocked(file, plan):
                 yield Result(path, Status.SKIPPED, file, crop, size, blocked)
             else:
                 upright = upright or photo.upright()
-                lost = photo.lost + photo.save(_cut(upright, crop, size), file, quality=options.quality)
-                yield Result(path, Status.CROPPED, file, crop, size, lost=tuple(lost))
+                notes += photo.save(_cut(upright, crop, size), file, quality=options.quality)
+                yield Result(path, Status.CROPPED, file, crop, size, notes=tuple(notes))
 
 
 def _blocked(file: Path, plan: Plan) -> str:
     """Why a file must not be written; empty if it may."""
-    if plan.is_input(file):
-        return "it is one of the photos named, and those are never overwritten"
     if file.exists() and not plan.options.overwrite:
         return "it exists; --overwrite replaces it"
+    if plan.is_input(file):
+        return "it is one of the photos named, and those are never overwritten"
     return ""
 
 
@@ -269,6 +280,12 @@ def _identity(path: Path) -> str:
         return str(path.resolve())
     except (OSError, RuntimeError):  # a link that leads to itself
         return str(path.absolute())
+
+
+def _original(path: Path) -> Path | None:
+    """The photo of which a file beside it is a crop, by its name; None if the name is not that of a crop."""
+    stem = re.fullmatch(r"(.+)_(?:crop|[\d.]+(?:x[\d.]+)?)(?:_\d+)?(?:-\d+)?", path.stem)
+    return path.with_stem(stem[1]) if stem else None
 
 
 def _suffix(photo: Path) -> str:

@@ -54,6 +54,12 @@ SIDEWAYS = (5, 6, 7, 8)
 """Values of the EXIF orientation that swap width and height."""
 
 
+UNREADABLE = dict.fromkeys((".heic", ".heif", ".hif"), "HEIC") | dict.fromkeys(
+    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"), "camera raw"
+)
+"""Extensions of photos that Pillow cannot read, and what they are."""
+
+
 class PhotoError(AutocropError):
     """A photo that cannot be read or written; the message names it."""
 
@@ -115,14 +121,14 @@ class Photo:
             raise _damaged(self.name, error) from error
 
     @property
-    def lost(self) -> list[str]:
-        """What of the photo no crop of it will have, in words."""
+    def notes(self) -> list[str]:
+        """What of the photo no crop of it will have, in words; usually nothing."""
         found = []
         frames = getattr(self._image, "n_frames", 1)
         if frames > 1 and self._image.format != "MPO":
-            found.append(f"only the first of {frames} frames")
+            found.append(f"only the first of {frames} frames is kept")
         if self._deep:
-            found.append("8 of 16 bits of colour")
+            found.append("16-bit colour is written with 8 bits")
         return found
 
     def save(self, image: Image.Image, target: Path, quality: int | None = None) -> list[str]:
@@ -147,6 +153,8 @@ class Photo:
         encoded = io.BytesIO()
         lost: list[str] = []
         try:
+            if file_format == "JPEG" and _has_transparency(image):
+                lost.append("transparency is filled with white")
             image = _for_format(image, file_format)
             image.save(encoded, file_format, **self._save_options(image, file_format, quality, lost))
         except Exception as error:  # whatever an encoder raises
@@ -169,7 +177,7 @@ class Photo:
         xmp = self._xmp()
         if xmp and file_format == "JPEG" and len(xmp) > LARGEST_XMP:
             xmp = None
-            lost.append("XMP, too long for a JPEG")
+            lost.append("XMP is left out, too long for a JPEG")
         if file_format == "PNG":
             if xmp:
                 options["pnginfo"] = PngInfo()
@@ -180,7 +188,7 @@ class Photo:
         if xmp and file_format == "TIFF":
             exif[TIFF_XMP] = xmp
         if exif and file_format == "JPEG" and len(exif.tobytes()) > LARGEST_EXIF:
-            lost.append("EXIF, too long for a JPEG")
+            lost.append("EXIF is left out, too long for a JPEG")
         elif exif and file_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
             options["exif"] = exif
         if file_format == "JPEG":
@@ -308,19 +316,33 @@ def _open(path: Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path)
     except FileNotFoundError as error:
-        raise PhotoError(f"{path} does not exist.") from error
+        raise PhotoError(_missing(path)) from error
     except IsADirectoryError as error:
         raise PhotoError(
             f"{path} is a folder, not a photo. Name the photos in it, for example {path}/*.jpg."
         ) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path} is not a photo, or is in a format that autocrop cannot read.") from error
+        kind = UNREADABLE.get(path.suffix.lower())
+        if kind:
+            message = f"{path} is a {kind} photo, which autocrop cannot read. Export it as JPEG, PNG or TIFF first."
+        else:
+            message = f"{path} is not a photo in a format that autocrop can read (JPEG, PNG, WebP, AVIF, TIFF, GIF)."
+        raise PhotoError(message) from error
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, too many.") from error
     except PermissionError as error:
         raise PhotoError(f"{path} cannot be read ({error.strerror}).") from error
     except Exception as error:  # PhotoError, or whatever a codec raises
         raise error if isinstance(error, PhotoError) else _damaged(str(path), error) from error
+
+
+def _missing(path: Path) -> str:
+    """Why a path that does not exist may have been given."""
+    if str(path).startswith(("http:/", "https:/")):
+        return f"{path} is an address. Download the photo first."
+    if any(sign in path.name for sign in "*?["):
+        return f"{path} matches no file. Upper and lower case differ: *.JPG is not *.jpg."
+    return f"{path} does not exist."
 
 
 def _damaged(name: str, error: Exception) -> PhotoError:
@@ -351,11 +373,15 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         grey = np.asarray(image, np.float32)
         peak = next((peak for peak in (1, 255) if grey.max() <= peak), 65535)
         image = Image.fromarray((grey.clip(0, peak) * (255 / peak)).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if _has_transparency(image):
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
         image = opaque
     return image.convert("RGB")
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
 
 
 def _for_format(image: Image.Image, file_format: str) -> Image.Image:
@@ -365,7 +391,7 @@ def _for_format(image: Image.Image, file_format: str) -> Image.Image:
     if file_format in ("WEBP", "AVIF") and image.mode not in ("RGB", "RGBA"):
         if image.mode.startswith("I") or image.mode == "F":
             return _as_rgb(image)
-        return image.convert("RGBA" if image.mode in ("LA", "PA") or "transparency" in image.info else "RGB")
+        return image.convert("RGBA" if _has_transparency(image) else "RGB")
     if file_format == "PNG" and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB")
     return image

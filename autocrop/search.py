@@ -35,7 +35,7 @@ TEMPERATURE = 0.12
 """Of the softmax over scores; scores are on the scale of MOS, 1 to 5."""
 WORTH_EXACT = 0.01
 """Share of a window's width that may be given up for an exact ratio where a resize follows anyway."""
-DISTINCT = 0.85
+DISTINCT = 0.75
 """Two crops that overlap by more than this IoU are not two suggestions but one."""
 SNAP = 0.02
 """A margin narrower than this share of the photo's side is no crop worth making: half of the sides of people's crops
@@ -183,6 +183,8 @@ def find_boxes(
     found = np.empty((0, 4), np.float32)
     while len(found) < top:
         left = bx.iou(candidates, found).max(axis=1, initial=0) <= DISTINCT
+        if len(found) and ratio is None:
+            left &= bx.area(candidates) < 1 - SNAP  # the whole photo is no suggestion how to crop it
         if not left.any():
             break
         box = _refined(engine, features, _view(candidates[left], scores[left]), ratio)

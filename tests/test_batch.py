@@ -45,6 +45,7 @@ def test_size_never_enlarges_unless_told(engine, photo):
     """A crop smaller than the size asked for keeps its pixels, with its ratio."""
     (result,) = crop_all(engine, [photo], targets=make_targets([], ["4000x4000"]))
     assert result.size == (result.crop.width, result.crop.height)
+    assert "smaller than 4000x4000" in result.notes[0]
     (result,) = crop_all(engine, [photo], targets=make_targets([], ["4000x4000"]), upscale=True, overwrite=True)
     assert result.size == (4000, 4000)
 
@@ -107,9 +108,11 @@ def test_an_input_is_never_an_output(engine, photo):
 def test_naming_all_files_again_breeds_no_crops_of_crops(engine, photo, tmp_path):
     """'autocrop *.jpg' a second time: the photo is done, and its crop is known for what it is."""
     crop_all(engine, [photo])
-    results = crop_all(engine, sorted(tmp_path.glob("*.jpg")))
-    assert [r.status for r in results] == [Status.SKIPPED, Status.SKIPPED]
-    assert "is the crop of" in results[0].reason
+    for targets in (SQUARE, make_targets(["4:3"], [])):
+        results = crop_all(engine, sorted(tmp_path.glob("*.jpg")), targets=targets, dry_run=targets != SQUARE)
+        assert (results[0].path.name, results[0].status) == ("photo_1x1.jpg", Status.SKIPPED)
+        assert len(results) == 2
+    assert "looks like a crop of" in results[0].reason
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photo.jpg", "photo_1x1.jpg"]
 
 
@@ -160,7 +163,7 @@ def test_frames_that_are_not_there_are_told(engine, tmp_path):
     frames = [Image.new("RGB", (64, 64), (shade, 0, 0)) for shade in (0, 100, 200)]
     frames[0].save(tmp_path / "animated.gif", save_all=True, append_images=frames[1:])
     (result,) = crop_all(engine, [tmp_path / "animated.gif"])
-    assert result.lost == ("only the first of 3 frames",)
+    assert result.notes == ("only the first of 3 frames is kept",)
 
 
 def test_a_folder_may_have_a_dot_in_its_name(engine, photo, tmp_path):

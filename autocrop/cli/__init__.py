@@ -5,6 +5,7 @@ Nothing here may import numpy, OpenCV, Pillow or torch at its top: ``autocrop --
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,11 @@ class DefaultToCrop(TyperGroup):
         if args and args[0] in self.commands:
             if Path(args[0]).exists():
                 note(f"'{args[0]}' is a command. For the file of that name write ./{args[0]}.")
+        elif args and args[0] == "help":
+            args = ["--help"]
         elif args and args[0] not in self.OWN_OPTIONS:
+            if not Path(args[0]).exists() and (near := difflib.get_close_matches(args[0], self.commands, 1, 0.7)):
+                raise UsageError(f"There is no command or photo '{args[0]}'. Did you mean '{near[0]}'?")
             args = ["crop", *args]
         return super().parse_args(ctx, args)
 
@@ -38,7 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # importing what draws boxes around the help takes longer than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Crop photos the way a photographer would.\n\nautocrop PHOTO... is short for autocrop crop PHOTO...",
+    help="Crop photos the way a photographer would.\n\nautocrop photo.jpg --ratio 4:3  is short for  autocrop crop "
+    "photo.jpg --ratio 4:3; autocrop crop --help lists its options.",
 )
 app.command("crop", no_args_is_help=True)(crop.crop)
 app.command("eval")(evaluate.evaluate)

@@ -102,6 +102,6 @@ def _describe(result: Result, verbose: bool) -> str:
         text += f", resized to {size[0]}x{size[1]}"
     if verbose:
         text += f", score {found.score:.3f} (whole photo {found.score_full:.3f})"
-    if result.lost:
-        text += f" (without: {', '.join(result.lost)})"
+    if result.notes:
+        text += f" ({'; '.join(result.notes)})"
     return f"{result.path} → {result.output}: {text}" if result.output else f"{result.path}: {text}"
