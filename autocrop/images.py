@@ -198,7 +198,6 @@ class Photo:
                 options["subsampling"] = JpegImagePlugin.get_sampling(self._image)
             else:
                 options["quality"] = quality or 92
-            options["optimize"] = True
             options["progressive"] = bool(self._image.info.get("progressive"))
         elif file_format == "WEBP":
             options["quality"] = quality or 90

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 """Typer itself exits with 130 on Ctrl-C."""
@@ -18,13 +13,6 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback when something goes wrong.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
-
-
-def messages() -> Console:
-    """A console on stderr; plain where that is no terminal or NO_COLOR is set."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
@@ -42,8 +30,32 @@ def fail(text: str, code: int, error: BaseException | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def progress(quiet: bool = False) -> AbstractContextManager[Progress]:
-    """A progress bar with rate and time left on a terminal; nothing in a pipe."""
+class Silent:
+    """A progress bar that is not there: importing the real one would take longer than cropping a photo."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def add_task(self, *arguments: Any, **fields: Any) -> int:  # noqa: ARG002
+        """Do nothing."""
+        return 0
+
+    def update(self, *arguments: Any, **fields: Any) -> None:
+        """Do nothing."""
+
+    def say(self, text: str) -> None:
+        """Print a message, as the real one would above its bar."""
+        note(text)
+
+
+def progress(wanted: bool) -> Any:
+    """A progress bar with rate and time left on a terminal; a :class:`Silent` one in a pipe or if not *wanted*."""
+    if not wanted or not sys.stderr.isatty():
+        return Silent()
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -53,15 +65,20 @@ def progress(quiet: bool = False) -> AbstractContextManager[Progress]:
         TimeRemainingColumn,
     )
 
-    console = messages()
-    return Progress(
+    class Bar(Progress):
+        def say(self, text: str) -> None:
+            """Print a message above the bar, as it is: file names may hold square brackets."""
+            self.console.print(text, markup=False)
+
+    return Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[info]}"),
-        console=console,
-        disable=quiet or not console.is_terminal,
+        console=Console(stderr=True, highlight=False, soft_wrap=True),
         transient=True,
+        redirect_stdout=False,  # data must reach stdout
+        redirect_stderr=False,
     )

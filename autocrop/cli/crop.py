@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -64,7 +65,8 @@ def crop(
     loaded = load_model(model, device, weights, engine)
     counts: Counter[Status] = Counter()
     several = len(plan.photos) > 1
-    with progress(quiet or not several) as bar:
+    to_screen = (dry_run or as_json) and sys.stdout.isatty()  # where a bar would be in the way
+    with progress(several and not quiet and not to_screen) as bar:
         task = bar.add_task("Cropping", total=len(plan.photos), info="")
         seen: set[Path] = set()
         for result in run(loaded, plan):
@@ -77,7 +79,7 @@ def crop(
             if result.status is Status.FOUND and not as_json:
                 typer.echo(_describe(result, verbose))
             elif result.status is Status.FAILED or (not quiet and result.status is not Status.FOUND):
-                note(_describe(result, verbose))
+                bar.say(_describe(result, verbose))
     if several and not quiet:
         note(", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
     if verbose:

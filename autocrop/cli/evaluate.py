@@ -37,7 +37,7 @@ def evaluate(
 
     samples = load(data, split)
     loaded = load_model(model, device, weights, engine)
-    with progress(quiet) as bar:
+    with progress(not quiet) as bar:
         task = bar.add_task("Evaluating", total=len(samples), info="")
         report = evaluation.evaluate(loaded, samples, given_ratio, lambda done: bar.update(task, completed=done))
     report = {

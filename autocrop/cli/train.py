@@ -67,7 +67,7 @@ def train(
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
     batches = TrainingViews(training, chosen.views, chosen.batch, chosen.seed, chosen.trim)
-    with progress(quiet) as bar:
+    with progress(not quiet) as bar:
         task = bar.add_task("Training", total=chosen.epochs * len(batches), info="")
 
         def on_step(step: Progress) -> None:
@@ -80,7 +80,7 @@ def train(
             text = ", ".join(f"{name} {value:.4f}" for name, value in values)
             if quiet:
                 return
-            bar.print(f"epoch {row['epoch']}/{chosen.epochs}: {text} ({row['seconds']:.0f} s)")
+            bar.say(f"epoch {row['epoch']}/{chosen.epochs}: {text} ({row['seconds']:.0f} s)")
 
         def validate(network: Any) -> dict[str, float]:
             bar.update(task, info="validating")

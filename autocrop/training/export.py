@@ -123,7 +123,13 @@ def _write(
     finally:
         quiet.setLevel(level)
     assert program is not None  # that is what dynamo=True returns
+    named = {
+        tensor.name: tensor for tensor in program.model_proto.graph.initializer if tensor.name.startswith("network.")
+    }
     graph = onnxscript.optimizer.optimize(program.model_proto)
+    # Of equal tensors, as an untrained network has them, the optimiser keeps one; the torch engine wants all.
+    for name in sorted(named.keys() - {tensor.name for tensor in graph.graph.initializer}):
+        graph.graph.initializer.append(named[name])
     _store_halves(graph.graph)
     # Names of source lines and the like: they would make the digest depend on where the code lay.
     for node in graph.graph.node:

@@ -47,7 +47,6 @@ def test_opencv_and_torch_agree(model, samples):
     assert same >= 99
 
 
-@pytest.mark.parametrize("model", MODELS)
 def test_export_keeps_the_scores(samples, tmp_path):
     """A network, another recipe than the bundled one, exported: both engines score as the network itself does."""
     torch = pytest.importorskip("torch")
@@ -75,6 +74,7 @@ def test_export_keeps_the_scores(samples, tmp_path):
     assert scores[2] == pytest.approx(scores[1], abs=1e-5)
 
 
+@pytest.mark.parametrize("model", MODELS)
 def test_scores_depend_on_the_photo_and_not_on_the_company(model, samples):
     """A box has one score, whatever other boxes are asked about, and another one in another photo."""
     engine = load_model(model, "cpu")
