@@ -7,6 +7,7 @@ the measurements.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from os import PathLike
@@ -140,6 +141,8 @@ def find_crops(
             f"A photo of {size[0]}x{size[1]} pixels has no crop of exactly {ratio[0]}:{ratio[1]}. "
             "Use a ratio in smaller whole numbers, or a larger photo."
         )
+    # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
+    features = dataclasses.replace(features, aspect=size[0] / size[1])
     boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top)
     whole = float(engine.score(features, WHOLE)[0])
     crops = []

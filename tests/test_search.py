@@ -24,6 +24,19 @@ def test_a_ratio_is_exact(engine, ratio):
     assert crop.ratio == ratio
 
 
+def test_the_largest_window_is_not_a_pixel_short():
+    """The preview's aspect is a rounded one; the window is that of the photo."""
+
+    class LikesItLarge:
+        def score(self, features, boxes):
+            return 100 * bx.area(boxes)
+
+    (crop,) = find_crops(LikesItLarge(), Features(None, 501 / 370), (4001, 2999), (1, 1))
+    assert crop.height == 2999
+    (crop,) = find_crops(LikesItLarge(), Features(None, 501 / 380), (4001, 2999), (4, 3))
+    assert crop.width == 3996
+
+
 def test_top_crops_are_distinct(engine):
     """No two of several crops are nearly the same, and the first is the one found alone."""
     boxes, scores = find_boxes(engine, WIDE, top=6)
