@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autocrop import metrics
 from autocrop.boxes import WHOLE, Boxes
-from autocrop.datasets import Sample
+from autocrop.datasets import Sample, Votes
 from autocrop.datasets.fcdb import MEAN_CROP
 from autocrop.engines.base import Engine
 from autocrop.images import open_photo
@@ -34,7 +35,7 @@ def evaluate(
         ``n``, ``iou``, ``bde``, ``shots`` (the same for each class), ``pair_accuracy`` and ``pair_accuracy_strong``
         with ``pairs`` and ``pairs_strong`` (None where there are no votes), and ``baselines``.
     """
-    found, scores, counts = [], [], []
+    found, scores = [], []
     for done, sample in enumerate(samples, start=1):
         features = engine.encode(open_photo(sample.path).preview())
         ratio = crop_ratio(sample) if given_ratio else None
@@ -42,12 +43,11 @@ def evaluate(
         if sample.votes is not None:
             voted = engine.score(features, sample.votes.pairs.reshape(-1, 4))
             scores.append(voted.reshape(-1, 2))
-            counts.append(sample.votes.counts)
         on_photo(done)
     truth = np.concatenate([sample.boxes[:1] for sample in samples])
     report: dict[str, Any] = {"n": len(samples), **_compare(np.stack(found), truth)}
     report["shots"] = _by_shot(np.stack(found), truth)
-    report |= _pair_accuracy(scores, counts)
+    report |= _pair_accuracy(scores, [sample.votes for sample in samples if sample.votes is not None])
     report["baselines"] = {name: _compare(boxes, truth) for name, boxes in _baselines(samples, given_ratio).items()}
     return report
 
@@ -87,12 +87,11 @@ def _by_shot(found: Boxes, truth: Boxes) -> dict[str, dict[str, float]]:
     }
 
 
-def _pair_accuracy(scores: list[Any], counts: list[Any]) -> dict[str, Any]:
-    if not counts:
+def _pair_accuracy(scores: list[NDArray[np.float32]], votes: list[Votes]) -> dict[str, Any]:
+    if not votes:
         return {"pair_accuracy": None, "pairs": 0, "pair_accuracy_strong": None, "pairs_strong": 0}
-    votes = np.concatenate(counts)
-    correct = metrics.pairs_correct(np.concatenate(scores), votes)
-    strong = np.abs(votes[:, 0] - votes[:, 1]) >= metrics.STRONG_MARGIN
+    correct = metrics.pairs_correct(np.concatenate(scores), np.concatenate([v.counts for v in votes]))
+    strong = np.abs(np.concatenate([v.margin for v in votes])) >= metrics.STRONG_MARGIN
     return {
         "pair_accuracy": float(correct.mean()),
         "pairs": len(correct),

@@ -136,11 +136,11 @@ def find_crops(
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}.")
-    if ratio and exact and (size[0] < ratio[0] or size[1] < ratio[1]):
-        raise AutocropError(
-            f"A photo of {size[0]}x{size[1]} pixels has no crop of exactly {ratio[0]}:{ratio[1]}. "
-            "Use a ratio in smaller whole numbers, or a larger photo."
-        )
+    if ratio and exact:
+        try:
+            bx.exact_ratio_pixels(WHOLE[0], *size, ratio)  # before the search, not after it
+        except ValueError as error:
+            raise AutocropError(str(error)) from error
     # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
     features = dataclasses.replace(features, aspect=size[0] / size[1])
     boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top)
