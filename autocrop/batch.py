@@ -9,8 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from autocrop.engines import Engine
 from autocrop.errors import AutocropError, UsageError
 from autocrop.images import PhotoError, format_of, is_picture_name, open_photo
@@ -226,7 +224,6 @@ def _crop_photo(engine: Engine, path: Path, plan: Plan) -> Iterator[Result]:
         return
     photo = open_photo(path)
     features = engine.encode(photo.preview())
-    upright = None
     for target, files in outputs:
         try:
             exact = target.size is None
@@ -244,8 +241,7 @@ def _crop_photo(engine: Engine, path: Path, plan: Plan) -> Iterator[Result]:
             elif blocked := _blocked(file, plan):
                 yield Result(path, Status.SKIPPED, file, crop, size, blocked)
             else:
-                upright = upright or photo.upright()
-                notes += photo.save(_cut(upright, crop, size), file, quality=options.quality)
+                notes += photo.save(photo.cut(crop.box, size), file, quality=options.quality)
                 yield Result(path, Status.CROPPED, file, crop, size, notes=tuple(notes))
 
 
@@ -263,15 +259,6 @@ def output_size(crop: Crop, target: Target, upscale: bool) -> tuple[int, int]:
     if target.size is None or (not upscale and (target.size[0] > crop.width or target.size[1] > crop.height)):
         return crop.width, crop.height
     return target.size
-
-
-def _cut(upright: Image.Image, crop: Crop, size: tuple[int, int]) -> Image.Image:
-    picture = upright.crop(crop.box)
-    if picture.size == size:
-        return picture
-    if picture.mode in ("P", "1"):  # neither can be interpolated
-        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def _identity(path: Path) -> str:

@@ -7,3 +7,7 @@ class AutocropError(Exception):
 
 class UsageError(AutocropError):
     """The request itself makes no sense, whatever the photo: a ratio of 0:3, an unknown model."""
+
+
+class PhotoError(AutocropError):
+    """A photo that cannot be read or written; the message names it."""

@@ -23,7 +23,7 @@ from autocrop.boxes import WHOLE, Boxes, PixelBox
 from autocrop.candidates import dense_anchors, neighbours, ratio_windows
 from autocrop.engines.base import Engine, Features
 from autocrop.errors import AutocropError, UsageError
-from autocrop.images import open_photo, photo_from_memory
+from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory
 from autocrop.ratio import Ratio
 
 COARSE = 0.7
@@ -74,20 +74,25 @@ class Crop:
     def apply(self, image: str | PathLike[str] | Image.Image | NDArray[np.uint8]) -> Image.Image:
         """Cut this crop out of the photo it was found in; EXIF orientation is applied first.
 
+        Pillow has no 16-bit colour: a crop of such a photo has 8. :meth:`save` keeps all 16.
+
         Raises:
             AutocropError: the photo cannot be read, or has another size than the one the crop was found in.
         """
         in_memory = isinstance(image, Image.Image | np.ndarray)
         photo = photo_from_memory(image) if in_memory else open_photo(Path(image))  # type: ignore[arg-type]
+        return as_image(self._cut(photo))
+
+    def _cut(self, photo: Photo) -> Picture:
         if (photo.width, photo.height) != self.photo:
             raise AutocropError(
                 f"This crop belongs to a photo of {self.photo[0]}x{self.photo[1]} pixels; "
                 f"{photo.name} has {photo.width}x{photo.height}."
             )
-        return photo.upright().crop(self.box)
+        return photo.cut(self.box)
 
     def save(self, photo: str | PathLike[str], output: str | PathLike[str], quality: int | None = None) -> None:
-        """Cut this crop out of a photo file and write it with the photo's EXIF, XMP and ICC profile.
+        """Cut this crop out of a photo file and write it with the photo's metadata and in its bit depth.
 
         Args:
             photo: the file in which the crop was found.
@@ -97,7 +102,8 @@ class Crop:
         Raises:
             AutocropError: as :meth:`apply`, or the file cannot be written.
         """
-        open_photo(Path(photo)).save(self.apply(photo), Path(output), quality=quality)
+        opened = open_photo(Path(photo))
+        opened.save(self._cut(opened), Path(output), quality=quality)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -12,7 +12,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.test_images import stored
+from tests.images.test_photo import stored
 
 
 def autocrop(*arguments, cwd, **environment):

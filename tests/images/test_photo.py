@@ -25,7 +25,27 @@ TRANSPOSES = {
     8: (Image.Transpose.ROTATE_270,),
 }
 """How the pixels of an upright picture are stored under each orientation."""
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="Coffee"/></x:xmpmeta>'
+
+
+def xmp_of(fields):
+    """A packet with those properties, as attributes or as elements."""
+    spaces = {
+        "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+        "dc": "http://purl.org/dc/elements/1.1/",
+        "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+        "tiff": "http://ns.adobe.com/tiff/1.0/",
+        "xmp": "http://ns.adobe.com/xap/1.0/",
+    }
+    declared = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in spaces.items())
+    elements = " ".join(field for field in fields if field.startswith("<"))
+    attributes = " ".join(field for field in fields if not field.startswith("<"))
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" {declared} {attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+XMP = xmp_of(['tiff:Orientation="6"', 'dc:title="Coffee"'])
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -208,22 +228,25 @@ def test_whatever_a_codec_raises_is_a_sentence(photo, monkeypatch, raised):
 
 def test_metadata_that_would_show_what_was_cropped_away_is_dropped(photo, tmp_path):
     """XMP loses its thumbnail and crop settings, TIFF its Photoshop layers; the rest stays."""
-    xmp = b'<x><a dc:title="Coffee" crs:HasCrop="True" crs:CropTop="0.1"/><xmp:Thumbnails>x</xmp:Thumbnails></x>'
+    fields = ['dc:title="Coffee"', 'crs:HasCrop="True"', "<crs:CropTop>0.1</crs:CropTop>"]
+    xmp = xmp_of([*fields, "<xmp:Thumbnails>x</xmp:Thumbnails>", "<mwg-rs:Regions>a face</mwg-rs:Regions>"])
     exif = Image.Exif()
     exif[0x02BC] = xmp
     exif[37724] = b"layers"
     Image.open(photo).save(tmp_path / "in.tif", exif=exif)
     opened = open_photo(tmp_path / "in.tif")
-    opened.save(opened.upright().crop((0, 0, 64, 64)), tmp_path / "out.tif")
+    told = opened.save(opened.upright().crop((0, 0, 64, 64)), tmp_path / "out.tif")
+    assert told == ["face regions in XMP are left out"]
     with Image.open(tmp_path / "out.tif") as written:
-        assert written.info["xmp"] == b'<x><a dc:title="Coffee"/></x>'
+        assert b'dc:title="Coffee"' in written.info["xmp"]
+        assert not re.search(rb"<crs:|crs:HasCrop|Thumbnails|Regions>", written.info["xmp"])
         assert 37724 not in written.getexif()
 
 
 def test_metadata_too_long_for_a_jpeg_is_told(photo, tmp_path):
     """The crop is written, and what could not come along is named."""
     info = PngInfo()
-    info.add_itxt("XML:com.adobe.xmp", "x" * 70_000)
+    info.add_itxt("XML:com.adobe.xmp", xmp_of(['dc:title="' + "x" * 70_000 + '"']).decode())
     Image.open(photo).save(tmp_path / "in.png", pnginfo=info)
     opened = open_photo(tmp_path / "in.png")
     assert opened.save(opened.upright(), tmp_path / "out.jpg") == ["XMP is left out, too long for a JPEG"]
@@ -256,15 +279,6 @@ def test_16_bit_grey_becomes_a_picture_where_the_format_has_8(photo, tmp_path):
     opened.save(opened.upright(), tmp_path / "out.webp")
     with Image.open(tmp_path / "out.webp") as written:
         assert np.asarray(written).mean() == pytest.approx(grey.mean() / 257, abs=3)
-
-
-def test_16_bit_colour_is_told(tmp_path):
-    """Pillow reads it with 8 bits; that is said."""
-    import cv2
-
-    colour = np.random.default_rng(0).integers(0, 65535, (64, 64, 3), np.uint16)
-    cv2.imwrite(str(tmp_path / "deep.png"), colour)
-    assert open_photo(tmp_path / "deep.png").notes == ["16-bit colour is written with 8 bits"]
 
 
 def test_the_modification_time_is_kept(photo, tmp_path):
@@ -312,8 +326,6 @@ def test_no_half_file_is_left(photo, tmp_path, monkeypatch):
         ("text.jpg", b"This is a text file.", "is not a photo"),
         ("empty.jpg", b"", "is empty"),
         ("missing.jpg", None, "does not exist"),
-        ("IMG_1.HEIC", b"ftypheic", "is a HEIC photo.*Export it as JPEG"),
-        ("IMG_1.NEF", b"II*", "is a camera raw photo"),
         ("IMG_*.jpg", None, "matches no file"),
     ],
 )

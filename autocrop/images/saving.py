@@ -1,0 +1,307 @@
+"""Pictures and their metadata as files of each format, compressed as the photo was that they come from."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
+
+from autocrop.errors import PhotoError
+from autocrop.images import exif as ex
+from autocrop.images import metadata as md
+from autocrop.images.containers import COM, LARGEST_SEGMENT, Segment, webp_is_lossless, with_chunks, with_segments
+from autocrop.images.metadata import Metadata
+from autocrop.images.pixels import Deep, Picture, as_8_bit, as_rgb, colours, has_transparency, mode_of
+
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+DEEP_FORMATS = ("PNG", "TIFF")
+"""Those in which 16 bits a channel are written."""
+FAX = ("group3", "group4", "tiff_ccitt")
+"""Compressions of TIFF for black and white."""
+TIFF_LOSSLESS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "lzma", "zstd")
+OPENCV_TIFF = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "tiff_deflate": 8, "packbits": 32773}
+"""OpenCV's numbers for the compressions that it can write."""
+EXTRA_SAMPLES, UNASSOCIATED = 338, 2
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+ICC_HEADER = b"ICC_PROFILE\0"
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a photo's file is compressed, for crops of it to be compressed alike."""
+
+    format: str | None = None
+    mode: str = ""
+    lossless: bool = False
+    tables: Any = None
+    """Quantisation tables of a JPEG."""
+    subsampling: int = -1
+    progressive: bool = False
+    rgb: bool = False
+    """A JPEG whose colours are stored as RGB."""
+    compression: str = ""
+    """Of a TIFF, in Pillow's words."""
+    extra_samples: int = UNASSOCIATED
+
+    @classmethod
+    def of(cls, image: Image.Image, head: bytes = b"") -> Coding:
+        """That of a file which Pillow has opened; *head* is the beginning of a WebP."""
+        info = image.info
+        if image.format in ("JPEG", "MPO"):
+            return cls(
+                "JPEG",
+                image.mode,
+                tables=getattr(image, "quantization", None),
+                subsampling=_subsampling(image),
+                progressive=bool(info.get("progressive")),
+                rgb=image.mode == "RGB" and info.get("adobe_transform") == 0,
+            )
+        if image.format == "TIFF":
+            compression = str(info.get("compression", ""))
+            extra = getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES, (UNASSOCIATED,))
+            lossless = compression not in ("jpeg", "tiff_jpeg", "webp")
+            extra_samples = extra[0] if isinstance(extra, tuple) and extra else UNASSOCIATED
+            return cls("TIFF", image.mode, lossless, compression=compression, extra_samples=extra_samples)
+        if image.format == "WEBP":
+            return cls("WEBP", image.mode, webp_is_lossless(head))
+        return cls(image.format, image.mode, image.format not in ("AVIF", "HEIF", "JPEG2000"))
+
+
+def _subsampling(image: Image.Image) -> int:
+    """Pillow's number for how a JPEG stores colours: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
+
+    Pillow can write these three only. For others it is the nearest that stores no fewer colours.
+    """
+    known = JpegImagePlugin.get_sampling(image)
+    layers = getattr(image, "layer", [])
+    if known != -1 or len(layers) != 3:
+        return known
+    across, down = (max(layer[axis] for layer in layers) // max(1, layers[1][axis]) for axis in (1, 2))
+    return 0 if across == 1 else 1 if down == 1 else 2
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name of the format that the extension of *path* stands for.
+
+    Raises:
+        PhotoError: there is none that can be written.
+    """
+    Image.init()
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        from autocrop.images.opening import enable_heif
+
+        enable_heif()
+    file_format = Image.registered_extensions().get(path.suffix.lower())
+    if file_format is None or file_format not in Image.SAVE:
+        raise PhotoError(
+            f"'{path.suffix}' is no picture format that autocrop can write. Use .jpg, .png, .webp or .tif."
+        )
+    return file_format
+
+
+def encoded(
+    picture: Picture, file_format: str, metadata: Metadata, coding: Coding, quality: int | None = None
+) -> tuple[bytes, list[str]]:
+    """The content of a file, and what could not be kept, in words.
+
+    Args:
+        picture: to write.
+        file_format: Pillow's name.
+        metadata: true of *picture*.
+        coding: of the photo that it comes from.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; None for the photo's own, else 90.
+
+    Raises:
+        Exception: whatever an encoder raises.
+    """
+    lost = [*metadata.lost]
+    if isinstance(picture, Image.Image) and picture.mode.startswith("I;16"):
+        picture = np.asarray(picture).astype(np.uint16)
+    if file_format == "JPEG" and has_transparency(picture):
+        lost.append("transparency is filled with white")
+    if not isinstance(picture, Image.Image) and file_format not in DEEP_FORMATS:
+        picture = as_8_bit(picture)
+        if coding.format in DEEP_FORMATS:
+            lost.append(f"16 bits a channel become 8: {file_format} has no more")
+    if isinstance(picture, Image.Image):
+        picture = _for_format(picture, file_format)
+        for key in ("icc_profile", "exif", "xmp", "comment", "dpi", "photoshop"):  # Pillow's writers would take them
+            picture.info.pop(key, None)
+        if file_format == "GIF" and picture.mode not in ("P", "L", "1"):
+            lost.append("colours are reduced to 256")
+    if metadata.icc and colours(coding.mode) != colours(mode_of(picture)):
+        metadata = Metadata(**{**vars(metadata), "icc": b""})
+    writer = {"JPEG": _jpeg, "PNG": _png, "TIFF": _tiff}.get(file_format, _other)
+    return writer(picture, file_format, metadata, coding, quality, lost), lost
+
+
+def _jpeg(image: Picture, _: str, metadata: Metadata, coding: Coding, quality: int | None, lost: list[str]) -> bytes:
+    assert isinstance(image, Image.Image)
+    options: dict[str, Any] = {"progressive": coding.progressive}
+    if coding.rgb and image.mode == "RGB":
+        options["keep_rgb"] = True
+    if quality is None and coding.tables and image.mode == coding.mode:
+        options |= {"qtables": coding.tables, "subsampling": coding.subsampling}
+    else:
+        options["quality"] = quality or 92
+    if metadata.dpi and not metadata.density:
+        options["dpi"] = metadata.dpi
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return jpeg_with(file.getvalue(), metadata, lost)
+
+
+def jpeg_with(data: bytes, metadata: Metadata, lost: list[str]) -> bytes:
+    """A JPEG that an encoder wrote, with metadata. What has no room in it is named in *lost*."""
+    segments: list[Segment] = []
+    for kind, header, body in (
+        ("EXIF", ex.PREFIX, metadata.exif),
+        ("XMP", XMP_HEADER, metadata.xmp),
+    ):
+        if len(header) + len(body) > LARGEST_SEGMENT:
+            lost.append(f"{kind} is left out, too long for a JPEG")
+        elif body:
+            segments.append((0xE1, header + body))
+    room = LARGEST_SEGMENT - len(ICC_HEADER) - 2
+    parts = [metadata.icc[start : start + room] for start in range(0, len(metadata.icc), room)]
+    if len(parts) < 256:
+        segments += [(0xE2, ICC_HEADER + bytes((n, len(parts))) + part) for n, part in enumerate(parts, 1)]
+    room = LARGEST_SEGMENT - len(md.PHOTOSHOP)
+    resources = metadata.photoshop
+    segments += [(0xED, md.PHOTOSHOP + resources[start : start + room]) for start in range(0, len(resources), room)]
+    if metadata.comment:
+        segments.append((COM, metadata.comment[:LARGEST_SEGMENT]))
+    data = with_segments(data, segments)
+    if metadata.density and data[6:11] == b"JFIF\0":  # the encoder begins with it
+        data = data[:13] + metadata.density + data[18:]
+    return data
+
+
+def _png(picture: Picture, _: str, metadata: Metadata, coding: Coding, __: int | None, ___: list[str]) -> bytes:
+    if isinstance(picture, Image.Image):
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        data = file.getvalue()
+    else:
+        data = _opencv(".png", picture)
+    if coding.format == "PNG" and colours(coding.mode) != colours(mode_of(picture)):
+        kept = tuple(chunk for chunk in metadata.chunks if chunk[0] not in md.COLOUR_CHUNKS)
+        metadata = Metadata(**{**vars(metadata), "chunks": kept})
+    return with_chunks(data, md.png_texts(metadata))
+
+
+def _tiff(picture: Picture, _: str, metadata: Metadata, coding: Coding, __: int | None, ___: list[str]) -> bytes:
+    exif = Image.Exif()
+    exif.load(ex.PREFIX + metadata.exif if metadata.exif else b"")
+    exif.get_ifd(ex.EXIF_IFD)  # read now, since offsets mean nothing in the new file
+    for tag in (ex.WIDTH, ex.HEIGHT, *md.STRUCTURE):
+        if tag in exif:
+            del exif[tag]
+    if metadata.xmp:
+        exif[md.TIFF_XMP] = metadata.xmp
+    others = md.without_iptc(metadata.photoshop)
+    if others:
+        exif[md.TIFF_PHOTOSHOP] = others
+    if metadata.iptc:
+        exif[md.TIFF_IPTC] = metadata.iptc
+    compression = coding.compression
+    if not isinstance(picture, Image.Image):
+        return _deep_tiff(picture, exif, metadata, coding)
+    possible = (*TIFF_LOSSLESS, *FAX) if picture.mode == "1" else TIFF_LOSSLESS
+    options: dict[str, Any] = {"compression": compression if compression in possible else "tiff_adobe_deflate"}
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.dpi:
+        options["dpi"] = metadata.dpi
+    if exif:
+        options["exif"] = exif
+    file = io.BytesIO()
+    picture.save(file, "TIFF", **options)
+    return file.getvalue()
+
+
+def _deep_tiff(picture: Deep, exif: Image.Exif, metadata: Metadata, coding: Coding) -> bytes:
+    """OpenCV writes the pixels, Pillow the directory: the new one stands at the end, and the header points to it."""
+    import cv2
+
+    compression = OPENCV_TIFF.get(coding.compression, 8)
+    data = bytearray(_opencv(".tiff", picture, [cv2.IMWRITE_TIFF_COMPRESSION, compression]))
+    with Image.open(io.BytesIO(data)) as written:
+        assert isinstance(written, TiffImagePlugin.TiffImageFile)
+        structure = written.tag_v2
+        directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=structure.prefix)
+        for tag, value in structure.items():
+            directory.tagtype[tag] = structure.tagtype[tag]
+            directory[tag] = value
+    if mode_of(picture) == "RGBA":
+        directory.tagtype[EXTRA_SAMPLES] = ex.SHORT
+        directory[EXTRA_SAMPLES] = coding.extra_samples
+    if metadata.icc:
+        directory.tagtype[md.TIFF_ICC] = 7
+        directory[md.TIFF_ICC] = metadata.icc
+    if metadata.dpi:
+        directory[282], directory[283], directory[296] = *metadata.dpi, 2
+    for tag, value in exif.items():
+        if tag in (ex.EXIF_IFD, ex.GPS_IFD):
+            value = exif.get_ifd(tag)
+        elif isinstance(value, bytes):
+            directory.tagtype[tag] = 1 if tag == md.TIFF_XMP else 7
+        directory[tag] = value
+    data += b"\0" * (len(data) % 2)
+    struct.pack_into("<I" if structure.prefix == b"II" else ">I", data, 4, len(data))
+    return bytes(data) + directory.tobytes(len(data))
+
+
+def _opencv(suffix: str, picture: Deep, options: list[int] | None = None) -> bytes:
+    import cv2
+
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}  # OpenCV's channels are BGR
+    array = picture if picture.ndim == 2 else picture[..., order[picture.shape[2]]]
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(array), options or [])
+    if not done:
+        raise ValueError("OpenCV cannot encode it")
+    return bytes(data)
+
+
+def _other(
+    image: Picture, file_format: str, metadata: Metadata, coding: Coding, quality: int | None, lost: list[str]
+) -> bytes:
+    assert isinstance(image, Image.Image)
+    options: dict[str, Any] = {}
+    if file_format in ("WEBP", "AVIF", "HEIF"):
+        options["quality"] = quality or 90
+        options |= {
+            key: value
+            for key, value in (("exif", metadata.exif), ("xmp", metadata.xmp), ("icc_profile", metadata.icc))
+            if value
+        }
+        if file_format == "WEBP" and quality is None and coding.lossless:
+            # exact: colours under full transparency, too
+            options |= {"lossless": True, "exact": True, "quality": 80}
+    elif file_format == "GIF" and metadata.comment:
+        options["comment"] = metadata.comment[:255]
+    if file_format not in ("WEBP", "AVIF", "HEIF") and (metadata.exif or metadata.xmp):
+        lost.append(f"EXIF and XMP are left out: {file_format} has no place for them")
+    if metadata.iptc:
+        lost.append(f"IPTC is left out: {file_format} has no place for it")
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def _for_format(image: Image.Image, file_format: str) -> Image.Image:
+    """Convert what the format cannot hold: JPEG has neither palette nor alpha, WebP and AVIF no CMYK or grey."""
+    if file_format == "JPEG" and image.mode not in ("RGB", "L", "CMYK", "YCbCr"):
+        return image.convert("L") if image.mode == "1" else as_rgb(image)
+    if file_format in ("WEBP", "AVIF", "HEIF") and image.mode not in ("RGB", "RGBA"):
+        if image.mode.startswith("I") or image.mode == "F":
+            return as_rgb(image)
+        return image.convert("RGBA" if has_transparency(image) else "RGB")
+    if file_format == "PNG" and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB")
+    return image.copy()
