@@ -1,257 +1,168 @@
-"""From photo files to cropped files: plan the outputs, search each photo once, write its crops, report outcomes."""
+"""From photo files to cropped files: search each photo once, write its crops, report outcomes in the photos' order."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from autocrop.engines import Engine
-from autocrop.errors import AutocropError, UsageError
-from autocrop.images import PhotoError, format_of, is_picture_name, open_photo
-from autocrop.ratio import Ratio, parse_ratio, parse_size, reduced
+from PIL import Image
+
+from autocrop.engines import Engine, Features
+from autocrop.errors import AutocropError
+from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
+from autocrop.manifest import Result, Status, Target
+from autocrop.plan import Job, Plan, Wanted
 from autocrop.search import Crop, find_crops
 
-
-class Status(StrEnum):
-    """What became of one wanted crop."""
-
-    CROPPED = "cropped"
-    FOUND = "found"
-    """A dry run: found, not written."""
-    SKIPPED = "skipped"
-    FAILED = "failed"
+AHEAD = 4
+"""Photos a worker may be ahead of the slowest one. Results wait for their turn; pixels do not, so this costs little."""
+POOLED_BLOCKS = 64
+"""Blocks of memory, 16 MB each at most, that Pillow keeps for the next photo. Giving them back to the system and
+getting them anew takes a fifth of the time of decoding, cropping and encoding."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """One kind of crop that every photo shall get."""
+def default_jobs() -> int:
+    """Photos to work on at a time: one for each core that this process may use, but no more than 8.
 
-    label: str
-    """In the names of the outputs."""
-    ratio: Ratio | None = None
-    size: tuple[int, int] | None = None
-    """Pixels to which the crop is resized."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to crop a batch."""
-
-    targets: Sequence[Target]
-    top: int = 1
-    output: Path | None = None
-    """A folder, or a file where there is one output; None for beside each photo."""
-    overwrite: bool = False
-    upscale: bool = False
-    quality: int | None = None
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class Result:
-    """One wanted crop and what became of it."""
-
-    path: Path
-    status: Status
-    output: Path | None = None
-    crop: Crop | None = None
-    size: tuple[int, int] | None = None
-    """Pixels of the picture that was (or, in a dry run, would be) written."""
-    reason: str = ""
-    """Why it was skipped or failed."""
-    notes: tuple[str, ...] = ()
-    """In what the output differs from what one might expect, in words; usually nothing."""
-
-    def to_dict(self, engine: Engine) -> dict[str, Any]:
-        """As JSON has it; ``width`` and ``height`` are those of the output, ``photo`` the size of the upright input."""
-        row: dict[str, Any] = {"path": str(self.path), "status": self.status.value}
-        if self.output is not None:
-            row["output"] = str(self.output)
-        if self.crop is not None and self.size is not None:
-            row |= {"width": self.size[0], "height": self.size[1], **self.crop.to_dict()}
-            row |= {"model": engine.model, "device": engine.device}
-        if self.reason:
-            row["reason"] = self.reason
-        if self.notes:
-            row["notes"] = list(self.notes)
-        return row
-
-
-def make_targets(ratios: Sequence[str], sizes: Sequence[str]) -> list[Target]:
-    """Targets for ``--ratio`` and ``--size``; without either, one free-form crop.
-
-    Raises:
-        UsageError: a ratio or size cannot be read, or is given twice.
+    Each takes some 100 MB for a photo of 12 megapixels.
     """
-    targets = []
-    for text in ratios:
-        ratio = parse_ratio(text)
-        targets.append(Target(text.strip().lower().replace(":", "x").replace("/", "x"), ratio))
-    for text in sizes:
-        size = parse_size(text)
-        targets.append(Target(f"{size[0]}x{size[1]}", reduced(*size), size))
-    labels = [target.label for target in targets]
-    if len(set(labels)) < len(labels):
-        raise UsageError("Each ratio or size can be asked for once: their outputs would have the same name.")
-    return targets or [Target("crop")]
+    import os
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
 
 
-@dataclass
-class Plan:
-    """Which file each crop of each photo goes to. No output is an input, and no two outputs are the same file."""
+def run(engine: Engine | None, plan: Plan, jobs: int = 1) -> Iterator[Result]:
+    """Do every job of *plan*; yields at least one result for each photo, in their order.
 
-    photos: list[Path]
-    options: Options
-    skipped: list[Result] = field(default_factory=list)
-    """Photos that are named twice, or are crops of others that are named, too."""
-    _inputs: dict[str, Path] = field(default_factory=dict)
-    _taken: set[str] = field(default_factory=set)
+    A photo that fails does so alone: its results say why. When the caller stops listening, photos that were begun
+    are finished, and no others are begun.
 
-    @classmethod
-    def make(cls, photos: Sequence[Path], options: Options) -> Plan:
-        """Plan a batch.
-
-        A photo named twice is cropped once. Where outputs go beside the photos, and a photo is named together with a
-        crop that a former run made of it, as ``*.jpg`` does, the crop is not cropped again.
-
-        Raises:
-            UsageError: ``-o`` names a file and there is more than one output, it is one of the inputs, or its
-                extension is that of no picture.
-        """
-        plan = cls([], options)
-        for path in photos:
-            if _identity(path) in plan._inputs:
-                plan.skipped.append(Result(path, Status.SKIPPED, reason="it is named twice"))
-            else:
-                plan._inputs[_identity(path)] = path
-        for path in plan._inputs.values():
-            original = None if options.output else _original(path)
-            if original is not None and _identity(original) in plan._inputs:
-                reason = f"it looks like a crop of {original}, which is named, too; -o FOLDER crops it all the same"
-                plan.skipped.append(Result(path, Status.SKIPPED, reason=reason))
-            else:
-                plan.photos.append(path)
-        plan._check_file()
-        return plan
-
-    def outputs(self, photo: Path) -> list[tuple[Target, list[Path]]]:
-        """For each target, the files of its crops, best first. Call it once for each photo, in their order."""
-        natural = self._natural(photo)
-        files = natural if self._file else [self._claim(path) for path in natural]
-        top = self.options.top
-        return [(target, files[i * top : (i + 1) * top]) for i, target in enumerate(self.options.targets)]
-
-    def is_input(self, path: Path) -> bool:
-        """Whether a path is one of the photos that were named; those are never written."""
-        return _identity(path) in self._inputs
-
-    @property
-    def _file(self) -> Path | None:
-        """The file that ``-o`` names; None where it names a folder, or nothing."""
-        output = self.options.output
-        if output is None or output.is_dir() or not is_picture_name(output):
-            return None
-        return output
-
-    def _check_file(self) -> None:
-        output = self.options.output
-        if self._file is None:
-            # A folder may have a dot in its name, as in out.v2; what looks like a file's extension is a mistake.
-            if output is not None and output.suffix[1:].isalpha() and not output.is_dir():
-                raise UsageError(
-                    f"'{output.suffix}' is no picture format that autocrop can write. Use .jpg, .png or .webp."
-                )
-            return
-        if len(self.photos) * len(self.options.targets) * self.options.top > 1:
-            raise UsageError(f"{self._file} is one file, and there is more than one crop to write. Give -o a folder.")
-        if self.is_input(self._file):
-            raise UsageError(f"{self._file} is the input itself, which autocrop never overwrites. Choose another name.")
-        try:
-            format_of(self._file)
-        except PhotoError as error:
-            raise UsageError(str(error)) from error
-
-    def _natural(self, photo: Path) -> list[Path]:
-        """The files that the crops of a photo have if no other photo's have the same; for each target in turn."""
-        if self._file is not None:
-            return [self._file]
-        folder = photo.parent if self.options.output is None else self.options.output
-        ranks = [f"_{rank}" for rank in range(1, self.options.top + 1)] if self.options.top > 1 else [""]
-        suffix = _suffix(photo)
-        stems = [f"{photo.stem}_{target.label}{rank}" for target in self.options.targets for rank in ranks]
-        return [folder / f"{stem}{suffix}" for stem in stems]
-
-    def _claim(self, path: Path) -> Path:
-        """*path*, or one like it where an earlier photo of this run has it."""
-        candidate, number = path, 2
-        # Where upper and lower case are the same file, two names that differ by them would collide, too.
-        while _identity(candidate).casefold() in self._taken:
-            candidate = path.with_stem(f"{path.stem}-{number}")
-            number += 1
-        self._taken.add(_identity(candidate).casefold())
-        return candidate
-
-
-def run(engine: Engine, plan: Plan) -> Iterator[Result]:
-    """Crop every photo of *plan*; yields at least one result for each, as soon as it is there.
-
-    A photo that fails does so alone: its results say why.
+    Args:
+        engine: a loaded model, which threads must be able to share; None where all crops are known.
+        plan: which file each crop goes to.
+        jobs: how many photos to work on at a time. The files are the same whatever it is.
     """
-    yield from plan.skipped
-    for photo in plan.photos:
-        try:
-            yield from _crop_photo(engine, photo, plan)
-        except AutocropError as error:
-            yield Result(photo, Status.FAILED, reason=str(error))
-        except Exception as error:  # a defect of ours shall not cost the other photos
+    Image.core.set_blocks_max(POOLED_BLOCKS)  # type: ignore[attr-defined]
+    settled, plan.settled = plan.settled, []
+    yield from settled
+    if jobs <= 1:
+        for job in _tidied(plan):
+            yield from _outcome(engine, job, plan)
+        return
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="autocrop")
+    try:
+        waiting: deque[Future[list[Result]]] = deque()
+        for job in _tidied(plan):
+            waiting.append(pool.submit(_outcome, engine, job, plan))
+            if len(waiting) >= AHEAD * jobs:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tidied(plan: Plan) -> Iterator[Job]:
+    """The jobs of *plan*; each folder is freed of what a run that was killed has left there, before it is used."""
+    tidy: set[Path] = set()
+    for job in plan.jobs():
+        folders = {file.parent for wanted in job.wanted for file in wanted.files} - tidy
+        if not plan.options.dry_run:
+            for folder in folders:
+                remove_leftovers(folder)
+        tidy |= folders
+        yield job
+
+
+def _outcome(engine: Engine | None, job: Job, plan: Plan) -> list[Result]:
+    results: list[Result] = []
+    try:
+        for result in _crop_photo(engine, job, plan):
+            results.append(result)
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, AutocropError):  # a defect of ours shall not cost the other photos
             reason = f"autocrop ran into an error of its own, {type(error).__name__}: {error}. Please report it"
-            yield Result(photo, Status.FAILED, reason=reason)
+        results.append(Result(job.path, Status.FAILED, reason=_at(job.wanted[0], reason), error=error))
+    return results
 
 
-def _crop_photo(engine: Engine, path: Path, plan: Plan) -> Iterator[Result]:
-    options = plan.options
-    outputs = plan.outputs(path)
-    if not options.dry_run:
-        done = [(target, files) for target, files in outputs if all(_blocked(file, plan) for file in files)]
-        for _, files in done:
-            yield from (Result(path, Status.SKIPPED, file, reason=_blocked(file, plan)) for file in files)
-        outputs = [pair for pair in outputs if pair not in done]
-    if not outputs:
+def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]:
+    options, path = plan.options, job.path
+    to_do = []
+    for wanted in job.wanted:
+        reasons = [] if options.dry_run else [plan.blocked(file, path) for file in wanted.files]
+        if not reasons or not all(reasons):
+            to_do.append(wanted)
+            continue
+        for file, name, reason in zip(wanted.files, wanted.names, reasons, strict=True):
+            _carry(path, file, plan)
+            yield Result(path, Status.SKIPPED, file, reason=reason, target=wanted.target, name=name)
+    if not to_do:
         return
     photo = open_photo(path)
-    features = engine.encode(photo.preview())
-    for target, files in outputs:
+    search = _Search(engine, photo)
+    for wanted in to_do:
         try:
-            exact = target.size is None
-            crops = find_crops(engine, features, (photo.width, photo.height), target.ratio, options.top, exact)
+            crops = search.crops(wanted, options.top)
         except AutocropError as error:
-            yield Result(path, Status.FAILED, files[0], reason=str(error))
+            yield Result(path, Status.FAILED, wanted.files[0], reason=_at(wanted, str(error)), error=error)
             continue
-        for crop, file in zip(crops, files, strict=False):
-            size = output_size(crop, target, options.upscale)
+        for crop, file, name in zip(crops, wanted.files, wanted.names, strict=False):
+            size = output_size(crop, wanted.target, options.upscale)
             notes = list(photo.notes)
-            if target.size not in (None, size):
-                notes.append(f"smaller than {target.label}, since only --upscale enlarges")
+            if wanted.target.size not in (None, size):
+                assert wanted.target.size is not None
+                asked = f"{wanted.target.size[0]}x{wanted.target.size[1]}"
+                notes.append(f"smaller than {asked}, since only --upscale enlarges")
+            result = Result(path, Status.FOUND, file, crop, size, "", tuple(notes), wanted.target, name)
             if options.dry_run:
-                yield Result(path, Status.FOUND, None, crop, size, notes=tuple(notes))
-            elif blocked := _blocked(file, plan):
-                yield Result(path, Status.SKIPPED, file, crop, size, blocked)
+                yield result
+            elif blocked := plan.blocked(file, path):
+                yield Result(path, Status.SKIPPED, file, crop, size, blocked, (), wanted.target, name)
             else:
+                notes += _carry(path, file, plan)
                 notes += photo.save(photo.cut(crop.box, size), file, quality=options.quality)
-                yield Result(path, Status.CROPPED, file, crop, size, notes=tuple(notes))
+                yield Result(path, Status.CROPPED, file, crop, size, "", tuple(notes), wanted.target, name)
 
 
-def _blocked(file: Path, plan: Plan) -> str:
-    """Why a file must not be written; empty if it may."""
-    if file.exists() and not plan.options.overwrite:
-        return "it exists; --overwrite replaces it"
-    if plan.is_input(file):
-        return "it is one of the photos named, and those are never overwritten"
-    return ""
+class _Search:
+    """Finds the crops of one photo, which is analysed at the first question."""
+
+    def __init__(self, engine: Engine | None, photo: Photo) -> None:
+        self._engine, self._photo = engine, photo
+        self._features: Features | None = None
+
+    def crops(self, wanted: Wanted, top: int) -> list[Crop]:
+        """The crops of one kind, best first.
+
+        Raises:
+            AutocropError: there are none, or the one that is known belongs to another photo.
+        """
+        size = self._photo.width, self._photo.height
+        if wanted.crop is not None:
+            return [_checked(wanted.crop, size)]
+        assert self._engine is not None
+        if self._features is None:
+            self._features = self._engine.encode(self._photo.preview())
+        return find_crops(self._engine, self._features, size, wanted.target.ratio, top, wanted.target.size is None)
+
+
+def _checked(crop: Crop, size: tuple[int, int]) -> Crop:
+    """*crop* if it lies in a photo of *size*."""
+    there = f"the photo has {size[0]}x{size[1]} pixels"
+    if any(crop.photo) and crop.photo != size:
+        raise AutocropError(f"{there}, and had {crop.photo[0]}x{crop.photo[1]} when the crop was found. Find it again")
+    if crop.box[2] > size[0] or crop.box[3] > size[1]:
+        raise AutocropError(f"the box {list(crop.box)} reaches out of the photo: {there}")
+    return crop
+
+
+def _at(wanted: Wanted, reason: str) -> str:
+    return f"line {wanted.line}: {reason}" if wanted.line else reason
 
 
 def output_size(crop: Crop, target: Target, upscale: bool) -> tuple[int, int]:
@@ -261,24 +172,32 @@ def output_size(crop: Crop, target: Target, upscale: bool) -> tuple[int, int]:
     return target.size
 
 
-def _identity(path: Path) -> str:
-    """The same for all ways to write one path."""
+def _carry(photo: Path, output: Path, plan: Plan) -> list[str]:
+    """Copy what lies beside *photo* and belongs to it, as a caption does, to the name of its crop.
+
+    Before the crop itself is written: where the crop is, its companions are, too.
+
+    Returns:
+        What was not there, in words.
+    """
+    missing = []
+    for extension in plan.options.carry:
+        # photo.txt, or photo.jpg.txt as some programs write it.
+        pairs = [(photo.with_suffix(extension), output.with_suffix(extension))]
+        pairs.append((photo.with_name(photo.name + extension), output.with_name(output.name + extension)))
+        there = [(source, copy) for source, copy in pairs if source.is_file()]
+        for source, copy in there:
+            _copy(source, copy, plan)
+        if not there:
+            missing.append(f"no {extension} beside the photo")
+    return missing
+
+
+def _copy(source: Path, copy: Path, plan: Plan) -> None:
+    if plan.belongs_to_input(copy) or plan.blocked(copy, source):
+        return
     try:
-        return str(path.resolve())
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return str(path.absolute())
-
-
-def _original(path: Path) -> Path | None:
-    """The photo of which a file beside it is a crop, by its name; None if the name is not that of a crop."""
-    stem = re.fullmatch(r"(.+)_(?:crop|[\d.]+(?:x[\d.]+)?)(?:_\d+)?(?:-\d+)?", path.stem)
-    return path.with_stem(stem[1]) if stem else None
-
-
-def _suffix(photo: Path) -> str:
-    """The photo's extension if pictures can be written under it, else ``.jpg``."""
-    try:
-        format_of(photo)
-    except PhotoError:
-        return ".jpg"
-    return photo.suffix
+        content = source.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{source} cannot be read ({error.strerror}).") from error
+    write_atomically(copy, content, like=source)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch import Options, Plan, Status, Target, make_targets, run
+from autocrop.batch import run
 from autocrop.errors import UsageError
+from autocrop.manifest import Status, Target
+from autocrop.plan import Options, Plan, make_targets
 
 SQUARE = [Target("1x1", (1, 1))]
 
@@ -195,7 +197,7 @@ def test_dry_run_writes_nothing(engine, photo, tmp_path):
     """The crops are reported, and the folder stays as it was."""
     (result,) = crop_all(engine, [photo], dry_run=True)
     assert result.status is Status.FOUND
-    row = result.to_dict(engine)
+    row = result.to_dict("centred", "cpu")
     assert row["box"] == list(result.crop.box)
     assert row["space"] == "upright"
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]

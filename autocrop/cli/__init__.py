@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from autocrop.cli import crop, evaluate, models, train
+from autocrop.cli import apply, crop, evaluate, models, train
 from autocrop.cli.console import EXIT_FAILED, EXIT_USAGE, fail, note
+from autocrop.cli.options import GroupedHelp
 from autocrop.errors import AutocropError, UsageError
 
 
@@ -46,7 +47,8 @@ app = typer.Typer(
     help="Crop photos the way a photographer would.\n\nautocrop photo.jpg --ratio 4:3  is short for  autocrop crop "
     "photo.jpg --ratio 4:3; autocrop crop --help lists its options.",
 )
-app.command("crop", no_args_is_help=True)(crop.crop)
+app.command("crop", cls=GroupedHelp, no_args_is_help=True)(crop.crop)
+app.command("apply", cls=GroupedHelp, no_args_is_help=True)(apply.apply)
 app.command("eval")(evaluate.evaluate)
 app.command("train", no_args_is_help=True)(train.train)
 app.add_typer(models.app, name="models")

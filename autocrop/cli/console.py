@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
-"""Typer itself exits with 130 on Ctrl-C."""
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+"""Typer itself exits with 130 where a command does not catch Ctrl-C."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback when something goes wrong.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
@@ -51,6 +54,20 @@ class Silent:
         note(text)
 
 
+@contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """Treat the polite request to end, as ``kill`` and service managers send it, like Ctrl-C."""
+
+    def interrupt(*arguments: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def progress(wanted: bool) -> Any:
     """A progress bar with rate and time left on a terminal; a :class:`Silent` one in a pipe or if not *wanted*."""
     if not wanted or not sys.stderr.isatty():
@@ -60,10 +77,18 @@ def progress(wanted: bool) -> Any:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            """Steps a second, of late."""
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     class Bar(Progress):
         def say(self, text: str) -> None:
@@ -74,6 +99,7 @@ def progress(wanted: bool) -> Any:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[info]}"),

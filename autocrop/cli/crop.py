@@ -2,108 +2,259 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
+import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from autocrop.cli.console import EXIT_FAILED, Debug, Json, Quiet, note, progress
+from autocrop.cli import options as cli
+from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, note, progress
+from autocrop.errors import UsageError
 
 if TYPE_CHECKING:
-    from autocrop.batch import Result
+    from collections.abc import Callable
+
+    from autocrop.engines import Engine
+    from autocrop.manifest import Result
+    from autocrop.plan import Plan
+    from autocrop.sources import Sources
 
 
 def crop(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photos to crop.", show_default=False)],
-    ratio: Annotated[
-        Optional[list[str]],
-        typer.Option("--ratio", "-a", metavar="W:H", help="Aspect ratio, exact to the pixel: 4:3, 1.91:1. Repeatable."),
+    photos: Annotated[
+        Optional[list[Path]],
+        typer.Argument(metavar="PHOTO", help="Photos, folders, globs, or - for stdin.", show_default=False),
     ] = None,
-    size: Annotated[
-        Optional[list[str]],
-        typer.Option("--size", metavar="WxH", help="Crop at this ratio, then resize to these pixels. Repeatable."),
-    ] = None,
-    output: Annotated[
-        Optional[Path],
-        typer.Option("--output", "-o", help="Folder, or file for a single crop. Default: beside each photo."),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, max=50, help="Up to this many clearly different crops.")] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist (never an input).")
-    ] = False,
-    upscale: Annotated[bool, typer.Option("--upscale", help="Let --size enlarge a smaller crop.")] = False,
-    quality: Annotated[
-        Optional[int], typer.Option(min=1, max=100, help="For JPEG, WebP and AVIF. Default: a JPEG's own, else 90.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the crops, write nothing.")] = False,
-    as_json: Json = False,
-    model: Annotated[Optional[str], typer.Option(help="Model to use; autocrop models list shows them.")] = None,
-    weights: Annotated[
-        Optional[Path], typer.Option(help="An exported folder or a checkpoint instead of the model's own files.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, opencv or torch.")] = "auto",
-    quiet: Quiet = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print scores, model and timing too.")] = False,
-    debug: Debug = False,
+    recursive: cli.Recursive = False,
+    files_from: cli.FilesFrom = None,
+    watch: cli.Watch = False,
+    ratio: cli.Ratios = None,
+    size: cli.Sizes = None,
+    preset: cli.Presets = None,
+    top: cli.Top = 1,
+    upscale: cli.Upscale = False,
+    output: cli.Output = None,
+    name: cli.Name = None,
+    file_format: cli.Format = None,
+    overwrite: cli.Overwrite = False,
+    update: cli.Update = False,
+    quality: cli.Quality = None,
+    carry: cli.Carry = None,
+    dry_run: cli.DryRun = False,
+    as_json: cli.Json = False,
+    jobs: cli.Jobs = None,
+    quiet: cli.Quiet = False,
+    verbose: cli.Verbose = False,
+    debug: cli.Debug = False,
+    model: cli.Model = None,
+    weights: cli.Weights = None,
+    device: cli.Device = "auto",
+    engine: cli.Engine = "auto",
 ) -> None:
     """Crop photos. Outputs go beside the photos, or to -o; photos themselves are never changed.
 
     autocrop photo.jpg --ratio 4:3  writes photo_4x3.jpg; without a ratio the model chooses the shape.
     """
-    import time
+    if preset and "list" in preset:
+        _list_presets(as_json)
+        return
 
-    from autocrop.batch import Options, Plan, Status, make_targets, run
+    from autocrop.batch import default_jobs
     from autocrop.engines import load_model
+    from autocrop.plan import DEFAULT_NAME, Options, Plan, extension, make_targets
+    from autocrop.sources import Sources, read_list
+
+    paths = list(photos or [])
+    if files_from is not None:
+        paths += read_list(_list_of_files(files_from, paths))
+    if not paths:
+        raise UsageError("Which photos? Name files or folders, or give --files-from.")
+    options = Options(
+        targets=make_targets(ratio or [], size or [], preset or []),
+        top=top,
+        output=output,
+        name=name or DEFAULT_NAME,
+        format=extension(file_format) if file_format else None,
+        overwrite=overwrite,
+        update=update,
+        upscale=upscale,
+        quality=quality,
+        dry_run=dry_run,
+        carry=carried(carry),
+    )
+    show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
+
+    def load() -> Engine:
+        return _one_thread_a_photo(load_model(model, device, weights, engine))
+
+    sources = Sources(recursive, output)
+    jobs = jobs or default_jobs()
+    if watch:
+        _watch(paths, sources, Plan(options, remember=True), load(), jobs, show)
+    elif Path("-") in (output, *paths):
+        _stream(paths, options, load, show)
+    else:
+        plan = Plan.make(sources.find(paths), options)
+        if not plan and not plan.settled:
+            left = sources.describe_left_out()
+            raise UsageError(f"There is no photo in {', '.join(map(str, paths))}{f' ({left})' if left else ''}.")
+        work(load() if len(plan) else None, plan, jobs, show, sources.describe_left_out())
+
+
+def work(
+    engine: Engine | None,
+    plan: Plan,
+    jobs: int,
+    show: dict[str, bool],
+    left_out: str = "",
+    rename: Callable[[Result], Result] = lambda result: result,
+) -> None:
+    """Do every job of a plan, tell what became of it, and exit with 1 if something failed, with 130 on Ctrl-C.
+
+    Args:
+        engine: a loaded model; None where all crops are known.
+        plan: which file each crop goes to.
+        jobs: photos at a time.
+        show: what to print, see :class:`autocrop.cli.report.Report`.
+        left_out: what was not tried, in words.
+        rename: changes results before they are shown.
+    """
+    from autocrop.batch import run
+    from autocrop.cli.report import Report
+    from autocrop.manifest import Status
 
     started = time.monotonic()
-    targets = make_targets(ratio or [], size or [])
-    plan = Plan.make(photos, Options(targets, top, output, overwrite, upscale, quality, dry_run))
-    loaded = load_model(model, device, weights, engine)
-    counts: Counter[Status] = Counter()
-    several = len(plan.photos) > 1
-    to_screen = (dry_run or as_json) and sys.stdout.isatty()  # where a bar would be in the way
-    with progress(several and not quiet and not to_screen) as bar:
-        task = bar.add_task("Cropping", total=len(plan.photos), info="")
-        seen: set[Path] = set()
-        for result in run(loaded, plan):
-            counts[result.status] += 1
-            if result.path not in seen:
-                bar.update(task, completed=len(seen))
-                seen.add(result.path)
-            if as_json:
-                typer.echo(json.dumps(result.to_dict(loaded), ensure_ascii=False))
-            if result.status is Status.FOUND and not as_json:
-                typer.echo(_describe(result, verbose))
-            elif result.status is Status.FAILED or (not quiet and result.status is not Status.FOUND):
-                bar.say(_describe(result, verbose))
-    if several and not quiet:
-        note(", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
-    if verbose:
-        note(f"Model {loaded.model} on {loaded.device}, {time.monotonic() - started:.2f} s.")
-    if counts[Status.FAILED]:
+    photos = len(plan)
+    to_screen = (plan.options.dry_run or show["as_json"]) and sys.stdout.isatty()  # where a bar would be in the way
+    interrupted = False
+    with progress(photos > 1 and not show["quiet"] and not to_screen) as bar:
+        report = Report(photos, bar, **show, model=(engine.model, engine.device) if engine else ("", ""))
+        try:
+            for result in run(engine, plan, min(jobs, photos)):
+                report.add(rename(result))
+        except KeyboardInterrupt:
+            interrupted = True
+    report.summary(time.monotonic() - started, left_out)
+    if show["verbose"] and engine is not None:
+        note(f"Model {engine.model} on {engine.device}, {time.monotonic() - started:.2f} s.")
+    if interrupted:
+        again = "the same command without --overwrite" if plan.options.overwrite else "the same command again"
+        note(f"Interrupted. To go on, run {again}: what is done is skipped.")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if report.counts[Status.FAILED]:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _describe(result: Result, verbose: bool) -> str:
-    """One line for people."""
-    from autocrop.batch import Status
+def carried(extensions: list[str] | None) -> list[str]:
+    """What ``--carry`` was given, each with its dot."""
+    return [text if text.startswith(".") else f".{text}" for text in extensions or []]
 
-    if result.status in (Status.FAILED, Status.SKIPPED):
-        about = result.output if result.status is Status.SKIPPED and result.output else result.path
-        named = "" if str(about) in result.reason else f"{about}: "
-        return f"{result.status.value}: {named}{result.reason}"
-    assert result.crop is not None
-    assert result.size is not None
-    found, size = result.crop, result.size
-    text = f"{found.width}x{found.height} at {found.box[0]},{found.box[1]} of {found.photo[0]}x{found.photo[1]}"
-    if size != (found.width, found.height):
-        text += f", resized to {size[0]}x{size[1]}"
-    if verbose:
-        text += f", score {found.score:.3f} (whole photo {found.score_full:.3f})"
-    if result.notes:
-        text += f" ({'; '.join(result.notes)})"
-    return f"{result.path} → {result.output}: {text}" if result.output else f"{result.path}: {text}"
+
+def _watch(paths: list[Path], sources: Sources, plan: Plan, engine: Engine, jobs: int, show: dict[str, bool]) -> None:
+    """Crop the photos of folders as they come, until Ctrl-C; which is how it ends, and so no failure."""
+    from autocrop.batch import run
+    from autocrop.cli.console import Silent, ends_on_sigterm
+    from autocrop.cli.report import Report
+    from autocrop.manifest import Status
+    from autocrop.watch import Watcher
+
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"--watch needs folders, and {path} is none.")
+    if plan.file is not None:
+        raise UsageError(f"--watch writes many crops, and {plan.file} is one file. Give -o a folder.")
+    if not show["quiet"]:
+        note(f"Watching {', '.join(map(str, paths))}. Ctrl-C ends it.")
+    started = time.monotonic()
+    report = Report(0, Silent(), **show, model=(engine.model, engine.device))
+    with ends_on_sigterm():
+        try:
+            for ready in Watcher(lambda: sources.find(paths)).rounds():
+                plan.add(ready)
+                plan.settled.clear()  # the crops themselves, where they go beside the photos
+                for result in run(engine, plan, jobs):
+                    report.add(result)
+        except KeyboardInterrupt:
+            pass
+    report.summary(time.monotonic() - started)
+    if report.counts[Status.FAILED]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _stream(paths: list[Path], options: Any, load: Callable[[], Engine], show: dict[str, bool]) -> None:
+    """One photo to one crop, where stdin or stdout takes part."""
+    import dataclasses
+
+    from autocrop.cli import streams
+    from autocrop.plan import Plan
+    from autocrop.sources import Source
+
+    if len(paths) > 1 or (options.output == streams.STREAM and len(options.targets) * options.top > 1):
+        raise UsageError("With - there is exactly one photo, and -o - takes exactly one crop.")
+    if options.output is None and not options.dry_run:
+        raise UsageError("Where shall the crop go? -o - writes it to stdout, -o crop.jpg to a file.")
+    to_stdout = options.output == streams.STREAM and not options.dry_run
+    if to_stdout and show["as_json"]:
+        raise UsageError("-o - and --json both write to stdout. Leave one out.")
+    if to_stdout:
+        streams.check_stdout()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photo = streams.read_photo(folder) if paths[0] == streams.STREAM else paths[0]
+        if options.output == streams.STREAM:
+            suffix = options.format or photo.suffix
+            target = folder / f"stdout{suffix if suffix.lower() in _writable() else '.jpg'}"
+            options = dataclasses.replace(options, output=target)
+        plan = Plan.make([Source(photo)], options)
+
+        def rename(result: Result) -> Result:
+            if to_stdout and streams.is_written(result, folder):
+                streams.send(result.output or photo)
+            return streams.named(result, folder)
+
+        work(load(), plan, 1, show, rename=rename)
+
+
+def _writable() -> set[str]:
+    from PIL import Image
+
+    Image.init()
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in Image.SAVE}
+
+
+def _list_of_files(path: Path, photos: list[Path]) -> bytes:
+    """Content of the file that ``--files-from`` names."""
+    if path == Path("-"):
+        if path in photos:
+            raise UsageError("stdin is either a photo or the list of photos, not both.")
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--files-from {path}: the file cannot be read ({error.strerror}).") from error
+
+
+def _one_thread_a_photo(engine: Engine) -> Engine:
+    """Photos run side by side, so that OpenCV shall not split one; which also makes scores the same on any machine."""
+    if engine.device == "cpu":
+        import cv2
+
+        cv2.setNumThreads(1)
+    return engine
+
+
+def _list_presets(as_json: bool) -> None:
+    import dataclasses
+    import json
+
+    from autocrop.presets import PRESETS
+
+    for preset in PRESETS.values():
+        if as_json:
+            typer.echo(json.dumps(dataclasses.asdict(preset)))
+            continue
+        source = f"{preset.source}, checked {preset.checked}" if preset.source else "by definition"
+        typer.echo(f"{preset.name:20} {preset.width:>4}x{preset.height:<5} {source}")

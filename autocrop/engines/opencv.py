@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,8 @@ from autocrop.errors import AutocropError
 class OpenCVEngine:
     """A scorer as two graphs: *encoder* (image → features) and *head* (features, boxes → scores).
 
-    Threads may share it; they wait for each other, since OpenCV keeps a graph's inputs inside it.
+    Threads may share it: OpenCV keeps a graph's inputs inside it, so there are as many pairs of graphs as threads
+    that have used it at one time.
 
     Raises:
         AutocropError: a file is no ONNX graph that OpenCV can read.
@@ -28,24 +30,36 @@ class OpenCVEngine:
 
     def __init__(self, model: str, encoder: Path, head: Path) -> None:
         self.model = model
-        self._encoder, self._head = _read(encoder), _read(head)
-        self._lock = threading.Lock()
+        self._files = encoder, head
+        self._idle = [(_read(encoder), _read(head))]
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
         tensor = preprocess.normalise(preprocess.resize(image))
-        with self._lock:
-            self._encoder.setInput(tensor, "image")
-            maps = self._encoder.forward()
+        with self._graphs() as (graph, _):
+            graph.setInput(tensor, "image")
+            maps = graph.forward()
         return Features(maps, image.shape[1] / image.shape[0])
 
     def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
-        with self._lock:
-            self._head.setInput(features.maps, "features")
-            self._head.setInput(np.ascontiguousarray(as_boxes(boxes)), "boxes")
-            scores = self._head.forward()
+        with self._graphs() as (_, graph):
+            graph.setInput(features.maps, "features")
+            graph.setInput(np.ascontiguousarray(as_boxes(boxes)), "boxes")
+            scores = graph.forward()
         return np.asarray(scores, np.float32).reshape(-1)
+
+    @contextmanager
+    def _graphs(self) -> Iterator[tuple[cv2.dnn.Net, cv2.dnn.Net]]:
+        """Encoder and head, for the caller alone."""
+        try:
+            pair = self._idle.pop()
+        except IndexError:
+            pair = _read(self._files[0]), _read(self._files[1])
+        try:
+            yield pair
+        finally:
+            self._idle.append(pair)
 
 
 def _read(path: Path) -> cv2.dnn.Net:

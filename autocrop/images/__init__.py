@@ -10,8 +10,9 @@ JPEG segments, PNG chunks · ``orientation.py`` stored and upright · ``files.py
 
 from autocrop.errors import PhotoError
 from autocrop.images.exif import EXIF_HEIGHT, EXIF_IFD, EXIF_WIDTH
-from autocrop.images.files import write_atomically
+from autocrop.images.files import remove_leftovers, write_atomically
 from autocrop.images.opening import MAX_PIXELS
+from autocrop.images.opening import SUFFIXES as PHOTO_SUFFIXES
 from autocrop.images.orientation import ORIENTATION
 from autocrop.images.photo import Photo, is_picture_name, open_photo, photo_from_bytes, photo_from_memory
 from autocrop.images.pixels import Picture, as_image
@@ -23,6 +24,7 @@ __all__ = [
     "EXIF_WIDTH",
     "MAX_PIXELS",
     "ORIENTATION",
+    "PHOTO_SUFFIXES",
     "Photo",
     "PhotoError",
     "Picture",
@@ -32,5 +34,6 @@ __all__ = [
     "open_photo",
     "photo_from_bytes",
     "photo_from_memory",
+    "remove_leftovers",
     "write_atomically",
 ]

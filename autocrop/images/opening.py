@@ -20,6 +20,10 @@ MAX_PIXELS = 500_000_000
 memory as RGB, which most computers have. Bombs claim thousands."""
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "PPM", "TGA", "HEIF")
 """Pillow's formats that are photos. Of its others some start programs (EPS) or are exotic, and more open to attack."""
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp")
+) | {*HEIF_SUFFIXES, *raw.SUFFIXES}
+"""Extensions of the files in a folder that are taken for photos. A file that is named may have any."""
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """How files begin whose metadata and coding lie between other parts: JPEG, PNG, WebP."""
 BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")

@@ -75,7 +75,7 @@ def test_json_is_one_object_a_crop(photo):
         (["empty.jpg"], 1, "empty.jpg is empty"),
         (["cut.jpg"], 1, "cut.jpg is damaged or cut short"),
         (["small.png"], 1, "small.png is 31x31 pixels, too small"),
-        (["."], 1, "is a folder"),
+        (["nothing"], 2, "no photo in nothing"),
         (["photo.jpg", "--ratio", "0:3"], 2, "'0:3' is no aspect ratio"),
         (["photo.jpg", "--ratio", "banana"], 2, "'banana' is no aspect ratio"),
         (["photo.jpg", "--size", "big"], 2, "'big' is no size"),
@@ -100,6 +100,7 @@ def test_bad_input_is_one_sentence(photo, arguments, code, says):
     (folder / "empty.jpg").touch()
     (folder / "cut.jpg").write_bytes(photo.read_bytes()[:20_000])
     Image.new("RGB", (31, 31)).save(folder / "small.png")
+    (folder / "nothing" / "deeper").mkdir(parents=True)
     before = sorted(p.name for p in folder.iterdir())
     done = autocrop(*arguments, cwd=folder)
     assert done.returncode == code, done.stderr
@@ -136,7 +137,7 @@ def test_one_bad_photo_of_three(photo):
     (photo.parent / "good.jpg").write_bytes(photo.read_bytes())
     done = autocrop("photo.jpg", "bad.jpg", "good.jpg", "-o", "out", cwd=photo.parent)
     assert done.returncode == 1
-    assert "2 cropped, 1 failed." in done.stderr
+    assert "2 cropped, 1 failed: 3 photos in" in done.stderr
     assert sorted(p.name for p in (photo.parent / "out").iterdir()) == ["good_crop.jpg", "photo_crop.jpg"]
 
 

@@ -1,0 +1,60 @@
+"""``autocrop apply``: write the crops of a manifest that ``autocrop crop --dry-run --json`` printed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocrop.cli import options as cli
+from autocrop.errors import UsageError
+
+
+def apply(
+    manifest: Annotated[Path, typer.Argument(metavar="CROPS.jsonl", help="The manifest; - is stdin.")],
+    upscale: cli.Upscale = False,
+    output: cli.OutputFolder = None,
+    file_format: cli.Format = None,
+    overwrite: cli.Overwrite = False,
+    update: cli.Update = False,
+    quality: cli.Quality = None,
+    carry: cli.Carry = None,
+    as_json: cli.Json = False,
+    jobs: cli.Jobs = None,
+    quiet: cli.Quiet = False,
+    verbose: cli.Verbose = False,
+    debug: cli.Debug = False,
+) -> None:
+    """Write crops that were found before, and that somebody may have edited since.
+
+    autocrop photos/ --ratio 4:3 --dry-run --json > crops.jsonl; then: autocrop apply crops.jsonl -o out/
+    """
+    from autocrop.batch import default_jobs
+    from autocrop.cli.crop import carried, work
+    from autocrop.manifest import read_rows
+    from autocrop.plan import Options, Plan, extension
+
+    options = Options(
+        output=output,
+        format=extension(file_format) if file_format else None,
+        overwrite=overwrite,
+        update=update,
+        upscale=upscale,
+        quality=quality,
+        carry=carried(carry),
+    )
+    plan = Plan.from_rows(read_rows(_lines(manifest)), options)
+    show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
+    work(None, plan, jobs or default_jobs(), show)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        content = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+        return content.decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}). Name the manifest.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8, and so no manifest.") from error

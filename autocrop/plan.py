@@ -1,0 +1,403 @@
+"""Which file each crop goes to. No output is an input, no two outputs are one file, and no crop is cropped again."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from autocrop import presets
+from autocrop.errors import UsageError
+from autocrop.images import PhotoError, format_of, is_picture_name
+from autocrop.manifest import Result, Row, RowError, Status, Target
+from autocrop.ratio import parse_ratio, parse_size, reduced
+from autocrop.search import Crop
+from autocrop.sources import Source
+
+DEFAULT_NAME = "{stem}_{label}{rank}"
+"""Template of the outputs' names."""
+NAME_FIELDS = {
+    "stem": "the photo's name without extension",
+    "label": "1x1, 1080x1350, a preset's name, or crop",
+    "rank": "_1, _2 with --top, else nothing",
+    "folder": "the name of the photo's folder",
+}
+"""What a template may have in braces."""
+CLOCK = 2.0
+"""Seconds by which the times of two files may differ on file systems that round them, as FAT does."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to crop a batch."""
+
+    targets: Sequence[Target] = (Target("crop"),)
+    top: int = 1
+    output: Path | None = None
+    """A folder, or a file where there is one output; None for beside each photo."""
+    name: str = DEFAULT_NAME
+    """Template of the outputs' names, see :data:`NAME_FIELDS`."""
+    format: str | None = None
+    """Extension of all outputs, as ``.webp``; None for that of each photo."""
+    overwrite: bool = False
+    update: bool = False
+    """Replace outputs that are older than their photo."""
+    upscale: bool = False
+    quality: int | None = None
+    dry_run: bool = False
+    carry: Sequence[str] = ()
+    """Extensions, as ``.txt``, of files beside a photo that are copied to the names of its crops."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The crops of one kind that one photo shall get."""
+
+    target: Target
+    files: Sequence[Path]
+    """Where they go, best first."""
+    names: Sequence[str]
+    """The same below the output folder, with slashes."""
+    crop: Crop | None = None
+    """The crop, if it is known; None if it is to be found."""
+    line: int = 0
+    """Of the manifest that has the crop."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is to be done with one photo."""
+
+    path: Path
+    wanted: Sequence[Wanted]
+
+
+def make_targets(ratios: Sequence[str], sizes: Sequence[str], preset_names: Sequence[str] = ()) -> list[Target]:
+    """Targets for ``--ratio``, ``--size`` and ``--preset``; without any, one free-form crop.
+
+    Raises:
+        UsageError: a ratio, size or preset cannot be read, or is given twice.
+    """
+    targets = []
+    for text in ratios:
+        ratio = parse_ratio(text)
+        label = text.strip().lower().replace(":", "x").replace("/", "x")
+        # A bare number would make names that people give to photos, too: beach_2.jpg.
+        targets.append(Target(label if "x" in label else f"{label}x1", ratio))
+    for text in sizes:
+        size = parse_size(text)
+        targets.append(Target(f"{size[0]}x{size[1]}", reduced(*size), size))
+    for text in preset_names:
+        preset = presets.preset(text)
+        targets.append(Target(preset.name, reduced(*preset.size), preset.size))
+    labels = [target.label for target in targets]
+    if len(set(labels)) < len(labels):
+        raise UsageError("Each ratio or size can be asked for once: their outputs would have the same name.")
+    return targets or [Target("crop")]
+
+
+@dataclass
+class Plan:
+    """Says which file each crop of each photo goes to. Photos may be added while others are being cropped."""
+
+    options: Options
+    remember: bool = False
+    """A photo that is added again gets the same job again."""
+    settled: list[Result] = field(default_factory=list)
+    """Photos that need no job: named twice, crops of others that are named, too, lines that are no good."""
+    _queue: list[Source | list[Row] | Job] = field(default_factory=list)
+    _inputs: dict[str, Source] = field(default_factory=dict)
+    _stems: dict[tuple[str, str], Path] = field(default_factory=dict)
+    """The inputs by folder and name without extension."""
+    _taken: set[str] = field(default_factory=set)
+    _jobs: dict[str, Job] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, photos: Iterable[Source | Path], options: Options) -> Plan:
+        """Plan a batch.
+
+        Raises:
+            UsageError: ``-o`` names a file and there is more than one output, it is one of the inputs, or its
+                extension is that of no picture; the template of names is none.
+        """
+        plan = cls(options)
+        plan.add(Source(photo) if isinstance(photo, Path) else photo for photo in photos)
+        return plan
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row | RowError], options: Options) -> Plan:
+        """Plan the crops of a manifest. Consecutive rows of one photo are one job.
+
+        Raises:
+            UsageError: ``-o`` names a file.
+        """
+        plan = cls(options)
+        if plan.file is not None:
+            raise UsageError(f"{plan.file} is a file. Give -o a folder: the manifest has the names of the crops.")
+        for row in rows:
+            if isinstance(row, RowError):
+                plan.settled.append(Result(row.path, Status.FAILED, reason=str(row), error=row))
+                continue
+            plan._register(Source(row.path))
+            last = plan._queue[-1] if plan._queue else None
+            if isinstance(last, list) and last[0].path == row.path:
+                last.append(row)
+            else:
+                plan._queue.append([row])
+        return plan
+
+    def __post_init__(self) -> None:
+        check_name(self.options)
+        self._check_output()
+
+    def __len__(self) -> int:
+        """How many photos have a job that has not been handed out."""
+        return len(self._queue)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that ``-o`` names; None where it names a folder, or nothing."""
+        output = self.options.output
+        if output is None or output.is_dir() or not is_picture_name(output):
+            return None
+        return output
+
+    def add(self, sources: Iterable[Source]) -> None:
+        """Add photos. One that is named twice is cropped once, and a crop of another is not cropped again.
+
+        A file is known for a crop by its name and by the photo being there, too: where crops go beside the photos,
+        or in a folder that is searched.
+
+        Raises:
+            UsageError: as :meth:`make`.
+        """
+        new = []
+        for source in sources:
+            if self.remember and (job := self._jobs.get(identity(source.path))):
+                self._queue.append(job)
+            elif self._register(source):
+                new.append(source)
+            elif not source.found:
+                self.settled.append(Result(source.path, Status.SKIPPED, reason="it is named twice"))
+        for source in new:
+            if identity(source.path).casefold() in self._taken:  # a crop of this very run
+                continue
+            original = self._original(source)
+            if original is None:
+                self._queue.append(source)
+                continue
+            advice = "name the file itself to crop it" if source.found else "-o FOLDER crops it all the same"
+            reason = f"it looks like a crop of {original}, which is in the batch, too; {advice}"
+            self.settled.append(Result(source.path, Status.SKIPPED, reason=reason))
+        self._check_file()
+
+    def jobs(self) -> Iterator[Job]:
+        """What is to be done with each photo, in order. Each job is handed out once."""
+        queue, self._queue = self._queue, []
+        for entry in queue:
+            if isinstance(entry, Source):
+                job = self._job(entry)
+                if self.remember:
+                    self._jobs[identity(job.path)] = job
+                yield job
+            else:
+                yield entry if isinstance(entry, Job) else self._rows(entry)
+
+    def is_input(self, path: Path) -> bool:
+        """Whether a path is one of the photos of the batch; those are never written."""
+        return identity(path) in self._inputs
+
+    def belongs_to_input(self, path: Path) -> bool:
+        """Whether a file is named after one of the photos, as a caption beside it is."""
+        folder = _folder_identity(str(path.parent))
+        return (folder, path.stem) in self._stems or identity(path.with_suffix("")) in self._inputs
+
+    def blocked(self, file: Path, photo: Path) -> str:
+        """Why a file must not be written; empty if it may."""
+        if self.is_input(file):
+            return "it is one of the photos of the batch, and those are never overwritten"
+        if self.options.overwrite:
+            return ""
+        try:
+            age = photo.stat().st_mtime - file.stat().st_mtime
+        except OSError:
+            return "it exists; --overwrite replaces it" if file.exists() else ""
+        if age <= CLOCK:
+            return "it exists; --overwrite replaces it"
+        return "" if self.options.update else "it exists, but is older than its photo; --update replaces it"
+
+    def _register(self, source: Source) -> bool:
+        """Note an input; whether it is a new one."""
+        key = identity(source.path)
+        if key in self._inputs:
+            return False
+        self._inputs[key] = source
+        self._stems.setdefault((_folder_identity(str(source.path.parent)), source.path.stem), source.path)
+        return True
+
+    def _job(self, source: Source) -> Job:
+        options = self.options
+        ranks = [f"_{rank}" for rank in range(1, options.top + 1)] if options.top > 1 else [""]
+        wanted = []
+        for target in options.targets:
+            placed = [self._place(source, self._name(source, target.label, rank)) for rank in ranks]
+            wanted.append(Wanted(target, [file for file, _ in placed], [name for _, name in placed]))
+        return Job(source.path, wanted)
+
+    def _rows(self, rows: list[Row]) -> Job:
+        wanted = []
+        for row in rows:
+            name, output = PurePosixPath(row.name), row.output
+            if self.options.format:
+                name, output = name.with_suffix(self.options.format), output.with_suffix(self.options.format)
+            file = self._claim(self.options.output / name if self.options.output else output)
+            wanted.append(Wanted(row.target, [file], [name.with_name(file.name).as_posix()], row.crop, row.line))
+        return Job(rows[0].path, wanted)
+
+    def _name(self, source: Source, label: str, rank: str) -> str:
+        fields = {"stem": source.path.stem, "label": label, "rank": rank, "folder": source.path.absolute().parent.name}
+        return self.options.name.format(**fields) + (self.options.format or _suffix(source.path))
+
+    def _place(self, source: Source, name: str) -> tuple[Path, str]:
+        """The file for a crop that would like to be called *name*, and its path below the output folder."""
+        if self.file is not None:
+            return self.file, self.file.name
+        below = source.folder / name
+        wished = source.path.parent / name if self.options.output is None else self.options.output / below
+        file = self._claim(wished)
+        return file, below.with_name(file.name).as_posix()
+
+    def _claim(self, path: Path) -> Path:
+        """*path*, or one like it where an earlier photo of this run has it."""
+        candidate, number = path, 2
+        # Where upper and lower case are the same file, two names that differ by them would collide, too.
+        while (key := identity(candidate).casefold()) in self._taken:
+            candidate = path.with_stem(f"{path.stem}-{number}")
+            number += 1
+        self._taken.add(key)
+        return candidate
+
+    def _original(self, source: Source) -> Path | None:
+        """The photo of the batch of which *source* is a crop by its name and place; None if it is none."""
+        if not source.found and self.options.output is not None:
+            return None
+        folder = source.path.absolute().parent
+        inside = len(source.folder.parts) if source.found else 0
+        root, parts = (folder.parents[inside - 1] if inside else folder), folder.parts[len(folder.parts) - inside :]
+        for pattern in _crop_patterns(self.options.name):
+            match = pattern.fullmatch(source.path.with_suffix("").absolute().as_posix())
+            if match is None:
+                continue
+            places = {Path(match["place"])} if match["place"] else set()
+            # The crops of a tree lie in its image under -o, which may be anywhere inside the tree.
+            for start in range(inside):
+                places |= {root.joinpath(*parts[:start], *parts[end:]) for end in range(start + 1, inside + 1)}
+            for place in sorted(places, key=lambda place: -len(place.parts)):
+                original = self._stems.get((_folder_identity(str(place)), match["stem"]))
+                if original is not None and original != source.path:
+                    return original
+        return None
+
+    def _check_output(self) -> None:
+        output = self.options.output
+        # A folder may have a dot in its name, as in out.v2; what looks like a file's extension is a mistake.
+        if output is None or output.is_dir() or not output.suffix[1:].isalpha():
+            return
+        try:
+            format_of(output)
+        except PhotoError as error:
+            raise UsageError(str(error)) from error
+
+    def _check_file(self) -> None:
+        if self.file is None:
+            return
+        if len(self) * len(self.options.targets) * self.options.top > 1:
+            raise UsageError(f"{self.file} is one file, and there is more than one crop to write. Give -o a folder.")
+        if self.is_input(self.file):
+            raise UsageError(f"{self.file} is the input itself, which autocrop never overwrites. Choose another name.")
+
+
+def extension(file_format: str) -> str:
+    """What ``--format`` was given, as an extension: ``webp`` and ``.WEBP`` are ``.webp``.
+
+    Raises:
+        UsageError: no picture can be written under it.
+    """
+    suffix = f".{file_format.lower().removeprefix('.')}"
+    try:
+        format_of(Path(f"crop{suffix}"))
+    except PhotoError as error:
+        raise UsageError(str(error)) from error
+    return suffix
+
+
+def check_name(options: Options) -> None:
+    """Check the template of the outputs' names.
+
+    Raises:
+        UsageError: it has other fields than :data:`NAME_FIELDS`, leads out of the output folder, or lacks what would
+            tell the crops of one photo apart.
+    """
+    allowed = ", ".join(f"{{{name}}}" for name in NAME_FIELDS)
+    try:
+        parsed = list(string.Formatter().parse(options.name))
+    except ValueError as error:
+        raise UsageError(f"--name {options.name}: {error}. It may have the fields {allowed}.") from error
+    used = {name for _, name, _, _ in parsed if name is not None}
+    if used - NAME_FIELDS.keys() or any(form or conversion for _, _, form, conversion in parsed):
+        raise UsageError(f"--name {options.name}: the fields are {allowed}, as they stand here.")
+    path = PurePosixPath(options.name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or options.name.endswith(("/", "\\")) or "stem" not in used:
+        raise UsageError(f"--name {options.name}: it is a path below the output folder, and needs {{stem}} in it.")
+    if len(options.targets) > 1 and "label" not in used:
+        raise UsageError(f"--name {options.name} lacks {{label}}: a photo's crops would all have one name.")
+    if options.top > 1 and "rank" not in used:
+        raise UsageError(f"--name {options.name} lacks {{rank}}: with --top a photo's crops would all have one name.")
+
+
+def identity(path: Path) -> str:
+    """The same for all ways to write one path."""
+    try:
+        if path.is_symlink():
+            return str(path.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return str(path.absolute())
+    if path.name in ("", ".."):
+        return _folder_identity(str(path))
+    return os.path.join(_folder_identity(str(path.parent)), path.name)  # noqa: PTH118 - for every photo: quick
+
+
+@functools.lru_cache(maxsize=4096)
+def _folder_identity(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+@functools.cache
+def _crop_patterns(template: str) -> list[re.Pattern[str]]:
+    """What the paths of crops look like, without extension: the folder that the photo may be in, and its stem."""
+    label = rf"(?:crop|[\d.]+x[\d.]+|{'|'.join(map(re.escape, presets.PRESETS))})"
+    patterns = []
+    for text in dict.fromkeys((template, DEFAULT_NAME)):
+        expression, used = "", set()
+        for literal, name, _, _ in string.Formatter().parse(text):
+            expression += re.escape(literal.replace("\\", "/"))
+            if name is not None:
+                known = {"stem": r"(?P<stem>[^/]+)", "label": label, "rank": r"(?:_\d+)?", "folder": r"[^/]+"}[name]
+                expression += r"(?P=stem)" if name == "stem" and "stem" in used else known
+                used.add(name)
+        if "label" in used:  # without it any name would do
+            patterns.append(re.compile(rf"(?P<place>.*?)/?{expression}(?:-\d+)?"))
+    return patterns
+
+
+def _suffix(photo: Path) -> str:
+    """The photo's extension if pictures can be written under it, else ``.jpg``."""
+    try:
+        format_of(photo)
+    except PhotoError:
+        return ".jpg"
+    return photo.suffix
