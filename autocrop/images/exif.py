@@ -11,17 +11,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from autocrop.images.orientation import ORIENTATION
+from autocrop.images.tiff import EXIF_IFD, LONG, SHORT
 
 WIDTH, HEIGHT = 0x0100, 0x0101
-EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
 SUBJECT = {0x9214, 0xA214}
 """SubjectArea and SubjectLocation, in pixels of the uncropped photo."""
 PICTURES = {0x0201: 0x0202, 0x0111: 0x0117}
 """Tags with the offset of a thumbnail's data, and those with its length."""
-SHORT, LONG = 3, 4
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-"""Bytes of one value of each type."""
 PREFIX = b"Exif\0\0"
 
 
@@ -143,6 +140,17 @@ def put_right(exif: bytes, size: tuple[int, int], turned: bool) -> bytes:
                     found.put(detail, size[detail.tag == EXIF_HEIGHT])
             if any(detail.tag in SUBJECT for detail in found.entries(details)):
                 found.drop(details, SUBJECT)
+    return bytes(found.data)
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """EXIF without the orientation tag.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    found = Directories(exif)
+    found.drop(found.first, {ORIENTATION})
     return bytes(found.data)
 
 

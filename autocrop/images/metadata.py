@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from autocrop.images import exif as ex
+from autocrop.images import tiff
 from autocrop.images import xmp as xp
 from autocrop.images.containers import APP0, COM, Chunk, jpeg_segments, png_chunks
 from autocrop.images.orientation import ORIENTATION
@@ -28,6 +29,7 @@ STRUCTURE |= {*range(513, 522), 529, 530, 531, 532, 700}
 """TIFF tags that describe how the input's pixels are stored. They are no metadata, and untrue of the output."""
 UNTRUE = {37724, 50341, 33550, 33922, 34264, 34735, 34736, 34737, *range(50706, 51200)}
 """TIFF tags that a crop makes untrue: Photoshop's layers, PrintIM, GeoTIFF, DNG."""
+NO_EXIF = STRUCTURE | UNTRUE | {TIFF_XMP, TIFF_ICC, TIFF_IPTC, TIFF_PHOTOSHOP}
 PHOTOSHOP = b"Photoshop 3.0\0"
 IPTC = 1028
 """The resource of Photoshop that holds IPTC."""
@@ -35,7 +37,7 @@ UNTRUE_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, 
 """Photoshop's resources that a crop makes untrue (guides, thumbnails, slices, layers, paths) or that repeat EXIF and
 XMP."""
 EXIF_CHUNK, ICC_CHUNK, RESOLUTION_CHUNK, XMP_KEY = b"eXIf", b"iCCP", b"pHYs", b"XML:com.adobe.xmp"
-COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+COLOUR_CHUNKS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 """Chunks of a PNG without which its colours would be others."""
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
@@ -121,25 +123,23 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
     return found
 
 
-def of_tags(exif: Image.Exif) -> dict[str, Any]:
-    """Metadata's fields from the tags of a TIFF, or of a raw photo that is built like one."""
-    fields: dict[str, Any] = {"xmp": _bytes(exif.get(TIFF_XMP) or b"").strip(b"\0")}
-    photoshop, iptc = _bytes(exif.get(TIFF_PHOTOSHOP) or b""), exif.get(TIFF_IPTC)
-    if isinstance(iptc, tuple):  # old programs say that IPTC is a list of long integers
-        iptc = struct.pack(f"{exif.endian}{len(iptc)}I", *iptc)
-    resources = [resource for resource in _resources(photoshop) if resource[0] != IPTC or not iptc]
+def of_directory(order: str, directory: tiff.Directory) -> dict[str, Any]:
+    """Metadata's fields from the directory of a TIFF, or of a raw photo that is built like one."""
+
+    def content(tag: int) -> bytes:
+        return directory[tag].content if tag in directory else b""
+
+    # Old programs say that IPTC is a list of long integers, and fill up the last.
+    iptc = content(TIFF_IPTC)
+    resources = [resource for resource in _resources(content(TIFF_PHOTOSHOP)) if resource[0] != IPTC or not iptc]
     if iptc:
-        resources.append((IPTC, b"\0\0", _bytes(iptc)))
-    fields["photoshop"] = _join(resources)
-    try:
-        copy = Image.Exif()
-        copy.load(exif.tobytes())
-        for tag in (STRUCTURE | UNTRUE | {TIFF_XMP, TIFF_ICC, TIFF_IPTC, TIFF_PHOTOSHOP}) & set(copy):
-            del copy[tag]
-        fields["exif"] = copy.tobytes().removeprefix(ex.PREFIX) if copy else b""
-    except Exception:  # damaged tags that Pillow reads and cannot write again
-        fields |= {"exif": b"", "lost": ("EXIF is left out, it is damaged",)}
-    return fields
+        resources.append((IPTC, b"\0\0", iptc))
+    kept = {tag: value for tag, value in directory.items() if tag not in NO_EXIF}
+    return {
+        "xmp": content(TIFF_XMP).strip(b"\0"),
+        "photoshop": _join(resources),
+        "exif": tiff.standalone(kept, order) if kept else b"",
+    }
 
 
 def png_texts(metadata: Metadata) -> list[Chunk]:
@@ -149,7 +149,8 @@ def png_texts(metadata: Metadata) -> list[Chunk]:
     if metadata.icc:
         # The colour space is said once: a profile overrules the other chunks.
         chunks = [(kind, body) for kind, body in chunks if kind != b"sRGB"]
-        chunks.insert(0, (ICC_CHUNK, _profile_name(metadata.icc) + b"\0\0" + zlib.compress(metadata.icc, 9)))
+        if ICC_CHUNK not in have:
+            chunks.insert(0, (ICC_CHUNK, _profile_name(metadata.icc) + b"\0\0" + zlib.compress(metadata.icc, 9)))
     if RESOLUTION_CHUNK not in have and metadata.dpi:
         per_metre = [round(value / 0.0254) for value in metadata.dpi]
         chunks.append((RESOLUTION_CHUNK, struct.pack(">IIB", *per_metre, 1)))
@@ -238,10 +239,15 @@ def _inflated(data: bytes, limit: int = 1 << 24) -> bytes:
 
 
 def _of_tiff(image: Image.Image) -> dict[str, Any]:
+    file = getattr(image, "fp", None)
     try:
-        return of_tags(image.getexif())
-    except Exception:
-        return {"lost": ("EXIF is left out, it is damaged",)}
+        place = file.tell() if file else 0
+        fields = of_directory(*tiff.read(file)) if file else {}
+        if file:
+            file.seek(place)
+        return fields
+    except (ValueError, OSError):
+        return {"lost": ("EXIF is left out, it cannot be read",)}
 
 
 def _resources(photoshop: bytes) -> Iterator[tuple[int, bytes, bytes]]:

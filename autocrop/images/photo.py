@@ -15,7 +15,7 @@ from autocrop.errors import PhotoError
 from autocrop.images import lossless, pixels, xmp
 from autocrop.images.decoding import Decoder, PillowDecoder
 from autocrop.images.files import write_atomically
-from autocrop.images.opening import MAX_PIXELS, damaged, open_decoder
+from autocrop.images.opening import MAX_PIXELS, SUFFIXES, damaged, open_decoder
 from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture, as_image, pillow_limit
 from autocrop.images.saving import encoded, format_of, jpeg_with
@@ -234,4 +234,5 @@ def photo_from_memory(image: Image.Image | NDArray[np.uint8]) -> Photo:
 def is_picture_name(path: Path) -> bool:
     """Whether the extension of *path* stands for a picture format, also for one that can be read only."""
     Image.init()
-    return path.suffix.lower() in Image.registered_extensions()
+    suffix = path.suffix.lower()
+    return suffix in SUFFIXES or suffix in Image.registered_extensions()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from autocrop.errors import PhotoError
 from autocrop.images import metadata as md
-from autocrop.images.exif import EXIF_IFD
+from autocrop.images import tiff
 from autocrop.images.metadata import Metadata
 from autocrop.images.pixels import Deep
 from autocrop.images.saving import Coding
@@ -89,13 +88,11 @@ def _metadata(source: Path | bytes) -> Metadata:
     """EXIF and XMP of the raw formats that are built like TIFF, most of them; else nothing."""
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
-        exif = Image.Exif()
-        exif.load_from_fp(io.BytesIO(SIGNATURES.get(data[:4], data[:4]) + data[4:]), 0)
-        details = exif.get_ifd(EXIF_IFD)
-        details.pop(MAKER_NOTE, None)  # its offsets are true in the raw file only, and it may hold the whole picture
-        fields: dict[str, Any] = md.of_tags(exif)
-        return Metadata(**fields)
-    except Exception:
+        order, directory = tiff.read(io.BytesIO(SIGNATURES.get(data[:4], data[:4]) + data[4:]))
+        # Its offsets are true in the raw file only, and it may hold the whole picture.
+        directory.get(tiff.EXIF_IFD, tiff.Value(tiff.LONG)).directory.pop(MAKER_NOTE, None)
+        return Metadata(**md.of_directory(order, directory))
+    except (ValueError, OSError):
         return Metadata()
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from autocrop.errors import PhotoError
 from autocrop.images import exif as ex
 from autocrop.images import metadata as md
+from autocrop.images import tiff
 from autocrop.images.containers import COM, LARGEST_SEGMENT, Segment, webp_is_lossless, with_chunks, with_segments
 from autocrop.images.metadata import Metadata
 from autocrop.images.pixels import Deep, Picture, as_8_bit, as_rgb, colours, has_transparency, mode_of
@@ -196,65 +196,38 @@ def _png(picture: Picture, _: str, metadata: Metadata, coding: Coding, __: int |
 
 
 def _tiff(picture: Picture, _: str, metadata: Metadata, coding: Coding, __: int | None, ___: list[str]) -> bytes:
-    exif = Image.Exif()
-    exif.load(ex.PREFIX + metadata.exif if metadata.exif else b"")
-    exif.get_ifd(ex.EXIF_IFD)  # read now, since offsets mean nothing in the new file
-    for tag in (ex.WIDTH, ex.HEIGHT, *md.STRUCTURE):
-        if tag in exif:
-            del exif[tag]
-    if metadata.xmp:
-        exif[md.TIFF_XMP] = metadata.xmp
-    others = md.without_iptc(metadata.photoshop)
-    if others:
-        exif[md.TIFF_PHOTOSHOP] = others
-    if metadata.iptc:
-        exif[md.TIFF_IPTC] = metadata.iptc
-    compression = coding.compression
-    if not isinstance(picture, Image.Image):
-        return _deep_tiff(picture, exif, metadata, coding)
-    possible = (*TIFF_LOSSLESS, *FAX) if picture.mode == "1" else TIFF_LOSSLESS
-    options: dict[str, Any] = {"compression": compression if compression in possible else "tiff_adobe_deflate"}
-    if metadata.icc:
-        options["icc_profile"] = metadata.icc
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
-    if exif:
-        options["exif"] = exif
-    file = io.BytesIO()
-    picture.save(file, "TIFF", **options)
-    return file.getvalue()
+    """Pillow or OpenCV writes the pixels; the directory is ours."""
+    if isinstance(picture, Image.Image):
+        possible = (*TIFF_LOSSLESS, *FAX) if picture.mode == "1" else TIFF_LOSSLESS
+        compression = coding.compression if coding.compression in possible else "tiff_adobe_deflate"
+        file = io.BytesIO()
+        picture.save(file, "TIFF", compression=compression)
+        data = file.getvalue()
+    else:
+        import cv2
 
+        data = _opencv(".tiff", picture, [cv2.IMWRITE_TIFF_COMPRESSION, OPENCV_TIFF.get(coding.compression, 8)])
 
-def _deep_tiff(picture: Deep, exif: Image.Exif, metadata: Metadata, coding: Coding) -> bytes:
-    """OpenCV writes the pixels, Pillow the directory: the new one stands at the end, and the header points to it."""
-    import cv2
+    def describe(directory: tiff.Directory) -> None:
+        if metadata.dpi:
+            across, down = (round(value * 1000) for value in metadata.dpi)
+            directory[282], directory[283] = tiff.rational(across, 1000), tiff.rational(down, 1000)
+            directory[296] = tiff.shorts(2)
+        if metadata.exif:
+            _, exif = tiff.read(io.BytesIO(metadata.exif))
+            directory.update({tag: value for tag, value in exif.items() if tag not in md.NO_EXIF})
+        for tag, kind, content in (
+            (md.TIFF_XMP, tiff.BYTE, metadata.xmp),
+            (md.TIFF_IPTC, tiff.UNDEFINED, metadata.iptc),
+            (md.TIFF_PHOTOSHOP, tiff.BYTE, md.without_iptc(metadata.photoshop)),
+            (md.TIFF_ICC, tiff.UNDEFINED, metadata.icc),
+        ):
+            if content:
+                directory[tag] = tiff.Value(kind, content)
+        if mode_of(picture) in ("RGBA", "LA"):
+            directory[EXTRA_SAMPLES] = tiff.shorts(coding.extra_samples)
 
-    compression = OPENCV_TIFF.get(coding.compression, 8)
-    data = bytearray(_opencv(".tiff", picture, [cv2.IMWRITE_TIFF_COMPRESSION, compression]))
-    with Image.open(io.BytesIO(data)) as written:
-        assert isinstance(written, TiffImagePlugin.TiffImageFile)
-        structure = written.tag_v2
-        directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=structure.prefix)
-        for tag, value in structure.items():
-            directory.tagtype[tag] = structure.tagtype[tag]
-            directory[tag] = value
-    if mode_of(picture) == "RGBA":
-        directory.tagtype[EXTRA_SAMPLES] = ex.SHORT
-        directory[EXTRA_SAMPLES] = coding.extra_samples
-    if metadata.icc:
-        directory.tagtype[md.TIFF_ICC] = 7
-        directory[md.TIFF_ICC] = metadata.icc
-    if metadata.dpi:
-        directory[282], directory[283], directory[296] = *metadata.dpi, 2
-    for tag, value in exif.items():
-        if tag in (ex.EXIF_IFD, ex.GPS_IFD):
-            value = exif.get_ifd(tag)
-        elif isinstance(value, bytes):
-            directory.tagtype[tag] = 1 if tag == md.TIFF_XMP else 7
-        directory[tag] = value
-    data += b"\0" * (len(data) % 2)
-    struct.pack_into("<I" if structure.prefix == b"II" else ">I", data, 4, len(data))
-    return bytes(data) + directory.tobytes(len(data))
+    return tiff.with_fields(data, describe)
 
 
 def _opencv(suffix: str, picture: Deep, options: list[int] | None = None) -> bytes:
@@ -273,12 +246,13 @@ def _other(
 ) -> bytes:
     assert isinstance(image, Image.Image)
     options: dict[str, Any] = {}
+    exif = metadata.exif
+    if file_format == "AVIF" and exif:
+        exif = ex.without_orientation(exif)  # Pillow would write all of it anew to take that out
     if file_format in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 90
         options |= {
-            key: value
-            for key, value in (("exif", metadata.exif), ("xmp", metadata.xmp), ("icc_profile", metadata.icc))
-            if value
+            key: value for key, value in (("exif", exif), ("xmp", metadata.xmp), ("icc_profile", metadata.icc)) if value
         }
         if file_format == "WEBP" and quality is None and coding.lossless:
             # exact: colours under full transparency, too
