@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from autocrop import weights
 from autocrop.boxes import as_boxes, from_pixels
 from autocrop.engines import load_model
 from autocrop.errors import UsageError
+from autocrop.faces import NO_FACES, find_faces
+from autocrop.guard import Region, Subjects
 from autocrop.images import Photo, open_photo, photo_from_memory
 from autocrop.ratio import Ratio, as_ratio
 from autocrop.search import Crop, find_crops
@@ -29,14 +32,20 @@ class Cropper:
         model: a name from :func:`list_models`; None for the default model.
         device: ``"auto"`` (CUDA where torch sees it, else the CPU), ``"cpu"`` or ``"cuda"``.
         weights: a folder that ``autocrop models export`` wrote, or a checkpoint, instead of the model's own files.
+        faces: look for faces, and cut none where another crop of that ratio cuts none.
 
     Raises:
         AutocropError: the model cannot be loaded; the message says what to do.
     """
 
     def __init__(
-        self, model: str | None = None, device: str = "auto", weights: str | PathLike[str] | None = None
+        self,
+        model: str | None = None,
+        device: str = "auto",
+        weights: str | PathLike[str] | None = None,
+        faces: bool = True,
     ) -> None:
+        self._faces = faces
         self._engine = load_model(model, device, Path(weights) if weights is not None else None)
 
     @property
@@ -49,20 +58,30 @@ class Cropper:
         """``"cpu"`` or ``"cuda"``."""
         return self._engine.device
 
-    def find(self, image: Picture, ratio: str | float | Ratio | None = None, top: int = 1) -> list[Crop]:
+    def find(
+        self,
+        image: Picture,
+        ratio: str | float | Ratio | None = None,
+        top: int = 1,
+        keep: Sequence[Sequence[float]] = (),
+    ) -> list[Crop]:
         """Find the best crops of a photo, in the order in which they were found: the first is the best.
 
         Args:
             image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied.
             ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
             top: how many clearly different crops to return at most.
+            keep: boxes (left, top, right, bottom) in pixels of the upright photo that every crop must hold.
 
         Raises:
-            AutocropError: the photo cannot be read, or has no crop of that ratio.
+            AutocropError: the photo cannot be read, or has no crop of that ratio, or none that holds what to keep.
         """
         photo = _photo(image)
-        features = self._engine.encode(photo.preview())
-        return find_crops(self._engine, features, (photo.width, photo.height), as_ratio(ratio), top)
+        size = photo.width, photo.height
+        preview = photo.preview()
+        kept = [Region.of_box(box).pixels(size) for box in keep]
+        subjects = Subjects(size, find_faces(preview) if self._faces else NO_FACES, kept)
+        return find_crops(self._engine, self._engine.encode(preview), size, as_ratio(ratio), top, subjects=subjects)
 
     def score(self, image: Picture, boxes: ArrayLike) -> NDArray[np.float32]:
         """Score crops of a photo; higher is better, comparable within that photo only.

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from autocrop.boxes import Boxes, as_boxes, iou, shift_inside
+from autocrop.boxes import Boxes, as_boxes, iou, shift_inside, suppress
 
 FEWEST_ANCHORS = 20
 """With fewer grid anchors than this (very wide or tall photos) the aspect rule is dropped."""
@@ -57,6 +57,19 @@ def dense_anchors() -> Boxes:
             kept = np.concatenate([kept, box])
     kept.setflags(write=False)
     return kept
+
+
+COARSE = 0.7
+"""Dense anchors that overlap by more than this IoU are thinned out for stage one: 234 of 895 are left."""
+
+
+@functools.cache
+def coarse_anchors() -> Boxes:
+    """Candidates of stage one where the model may choose the shape: the dense anchors thinned out; read-only."""
+    dense = dense_anchors()
+    coarse = dense[suppress(dense, -np.arange(len(dense), dtype=np.float32), COARSE, len(dense))]
+    coarse.setflags(write=False)
+    return coarse
 
 
 RATIO_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)

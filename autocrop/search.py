@@ -8,7 +8,6 @@ the measurements.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,14 +19,13 @@ from PIL import Image
 
 from autocrop import boxes as bx
 from autocrop.boxes import WHOLE, Boxes, PixelBox
-from autocrop.candidates import dense_anchors, neighbours, ratio_windows
+from autocrop.candidates import coarse_anchors, dense_anchors, neighbours, ratio_windows
 from autocrop.engines.base import Engine, Features
 from autocrop.errors import AutocropError, UsageError
+from autocrop.guard import Guard, Limits, Subjects
 from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory
 from autocrop.ratio import Ratio
 
-COARSE = 0.7
-"""Dense anchors that overlap by more than this IoU are thinned out for stage one: 234 of 895 are left."""
 BEST = 8
 """Candidates of stage one that have a say in its consensus."""
 SAME_VIEW = 0.5
@@ -60,6 +58,8 @@ class Crop:
     """Of the whole photo, by the same model."""
     photo: tuple[int, int]
     """(width, height) of the upright photo."""
+    notes: tuple[str, ...] = ()
+    """What the crop could not respect, in words; usually nothing."""
 
     @property
     def width(self) -> int:
@@ -124,6 +124,7 @@ def find_crops(
     ratio: Ratio | None = None,
     top: int = 1,
     exact: bool = True,
+    subjects: Subjects | None = None,
 ) -> list[Crop]:
     """The best crops of a photo, in pixels, in the order in which they were found: the first is the best.
 
@@ -135,10 +136,11 @@ def find_crops(
         top: how many clearly different crops to return at most.
         exact: the crops' pixels have the ratio exactly. Otherwise they may be a pixel off, for a resize to put right,
             where exactness would cost more than :data:`WORTH_EXACT` of the window.
+        subjects: faces that no crop may cut, and regions that every crop must hold.
 
     Raises:
         UsageError: *top* is not positive.
-        AutocropError: the photo is too small for an exact crop of that ratio.
+        AutocropError: the photo is too small for an exact crop of that ratio, or none holds what must stay in.
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}.")
@@ -149,12 +151,14 @@ def find_crops(
             raise AutocropError(str(error)) from error
     # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
     features = dataclasses.replace(features, aspect=size[0] / size[1])
-    boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top)
+    guard = Guard(subjects, ratio, exact) if subjects else None
+    boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top, guard)
     whole = float(engine.score(features, WHOLE)[0])
     crops = []
     for box, score in zip(boxes, scores, strict=True):
-        pixels = _pixels(box, size, ratio, exact)
-        crops.append(Crop(pixels, float(score), ratio, whole, size))
+        pixels = _pixels(box, size, ratio, exact) if guard is None else bx.to_pixels(box, *size)
+        notes = () if guard is None else guard.notes(pixels)
+        crops.append(Crop(pixels, float(score), ratio, whole, size, notes))
     return crops
 
 
@@ -170,7 +174,7 @@ def _pixels(box: NDArray[np.float32], size: tuple[int, int], ratio: Ratio | None
 
 
 def find_boxes(
-    engine: Engine, features: Features, ratio: float | None = None, top: int = 1
+    engine: Engine, features: Features, ratio: float | None = None, top: int = 1, guard: Guard | None = None
 ) -> tuple[Boxes, NDArray[np.float32]]:
     """Two-stage search.
 
@@ -178,40 +182,74 @@ def find_boxes(
     scores finer candidates around it, whose consensus is the crop. For the next crop the candidates that overlap one
     already found are left out.
 
+    With a guard, a crop that does not respect the photo's subjects is looked for again among those candidates that
+    respect them best, and a consensus is made of those alone that show and leave out the same people.
+
     Args:
         engine: that encoded the photo.
         features: what it made of it.
         ratio: aspect of the crops, in pixels; None lets the model choose.
         top: how many clearly different crops to return at most.
+        guard: of this photo and ratio; the crops are then in whole pixels already.
 
     Returns:
-        Boxes ``[K, 4]`` and their scores ``[K]``, 1 <= K <= top, in the order in which they were found.
+        Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
     """
     candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
     scores = _scores(engine, features, candidates, ratio)
     found = np.empty((0, 4), np.float32)
     while len(found) < top:
-        left = bx.iou(candidates, found).max(axis=1, initial=0) <= DISTINCT
-        if len(found) and ratio is None:
-            left &= bx.area(candidates) < 1 - SNAP  # the whole photo is no suggestion how to crop it
-        if not left.any():
+        left = _distinct(candidates, found, ratio)
+        box = _search(engine, features, candidates[left], scores[left], found, ratio) if left.any() else None
+        if guard is not None:
+            box = None if box is None else guard.rounded(box)
+            if box is None or not guard.respects(box):
+                box = _guarded_search(engine, features, guard, found, ratio)
+        if box is None:
             break
-        box = _refined(engine, features, _view(candidates[left], scores[left]), ratio)
-        box = _snapped(box, free=ratio is None)
-        if len(found) and bx.iou(box, found).max() > DISTINCT:
-            # It drifted back to a crop that is there already: keep the candidate that it started from instead.
-            box = candidates[left][[np.argmax(scores[left])]]
         found = np.concatenate([found, box])
     return found, engine.score(features, found)
 
 
-@functools.cache
-def coarse_anchors() -> Boxes:
-    """Candidates of stage one where the model may choose the shape: the dense anchors thinned out; read-only."""
-    dense = dense_anchors()
-    coarse = dense[bx.suppress(dense, -np.arange(len(dense), dtype=np.float32), COARSE, len(dense))]
-    coarse.setflags(write=False)
-    return coarse
+def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[np.bool_]:
+    """Which candidates may begin the search for another crop than those found."""
+    left = bx.iou(candidates, found).max(axis=1, initial=0) <= DISTINCT
+    if len(found) and ratio is None:
+        left &= bx.area(candidates) < 1 - SNAP  # the whole photo is no suggestion how to crop it
+    return left
+
+
+def _search(
+    engine: Engine,
+    features: Features,
+    candidates: Boxes,
+    scores: NDArray[np.float32],
+    found: Boxes,
+    ratio: float | None,
+    guard: Guard | None = None,
+) -> Boxes:
+    """The best crop ``[1, 4]`` that begins at one of the candidates."""
+    seed = candidates[[np.argmax(scores)]]
+    limits = None if guard is None else guard.limits(seed)
+    box = _refined(engine, features, _view(candidates, scores, limits), ratio, limits)
+    box = _snapped(box, free=ratio is None)
+    if guard is not None and limits is not None:
+        box = guard.settled(box, limits, seed)
+    if len(found) and bx.iou(box, found).max() > DISTINCT:
+        # It drifted back to a crop that is there already: keep the candidate that it started from instead.
+        return seed
+    return box
+
+
+def _guarded_search(
+    engine: Engine, features: Features, guard: Guard, found: Boxes, ratio: float | None
+) -> Boxes | None:
+    """The best crop ``[1, 4]`` that respects the photo's subjects as well as any can; None for no further one."""
+    kindest = guard.kindest(_distinct(guard.candidates, found, ratio), first=not len(found))
+    if not kindest.any():
+        return None
+    candidates = guard.candidates[kindest]
+    return _search(engine, features, candidates, _scores(engine, features, candidates, ratio), found, ratio, guard)
 
 
 def _scores(engine: Engine, features: Features, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
@@ -219,21 +257,28 @@ def _scores(engine: Engine, features: Features, boxes: Boxes, ratio: float | Non
     return (engine.score(features, boxes) + preference * np.log(bx.area(boxes))).astype(np.float32)
 
 
-def _view(candidates: Boxes, scores: NDArray[np.float32]) -> Boxes:
+def _view(candidates: Boxes, scores: NDArray[np.float32], limits: Limits | None) -> Boxes:
     """Consensus ``[1, 4]`` of the best candidates that show about the same as the very best."""
     order = np.argsort(-scores, kind="stable")[:BEST]
     same = bx.iou(candidates[order[:1]], candidates[order])[0] >= SAME_VIEW
+    if limits is not None:
+        same &= limits.hold(candidates[order])
     return consensus(candidates[order[same]], scores[order[same]])
 
 
-def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None) -> Boxes:
+def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None, limits: Limits | None) -> Boxes:
     """Stage two: consensus ``[1, 4]`` of the finer candidates around a crop ``[1, 4]``."""
     if ratio is None:
         dense = dense_anchors()
-        around = np.concatenate([box, dense[bx.iou(box, dense)[0] >= SAME_VIEW]])
+        around = dense[bx.iou(box, dense)[0] >= SAME_VIEW]
+        if limits is not None:
+            around = limits.clipped(around)
     else:
-        around = np.concatenate([box, neighbours(box)])
-    return _view(around, _scores(engine, features, around, ratio))
+        around = neighbours(box)
+        if limits is not None:
+            around = limits.shifted(around)
+    around = np.concatenate([box, around])
+    return _view(around, _scores(engine, features, around, ratio), limits)
 
 
 def _snapped(box: Boxes, free: bool) -> Boxes:

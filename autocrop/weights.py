@@ -58,6 +58,24 @@ class ModelCard:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+FACE_DETECTOR = WeightsFile(
+    "face_detection_yunet_2023mar.onnx", 232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+)
+"""Of the OpenCV Zoo, bundled; no scorer, and so no row of the manifest. ``weights/README.md`` has its card."""
+
+
+def face_detector() -> Path:
+    """Path of the face detector's file.
+
+    Raises:
+        AutocropError: it is missing.
+    """
+    path = _bundled_folder() / FACE_DETECTOR.name
+    if not path.is_file():
+        raise AutocropError(f"{path}, a part of autocrop, is missing. Install autocrop-photo again.")
+    return path
+
+
 def manifest() -> dict[str, ModelCard]:
     """All models that this version knows, by name; the first is the default."""
     return dict(read_manifest(_bundled_folder()))
@@ -164,7 +182,7 @@ def verify(path: Path, file: WeightsFile) -> None:
 
 
 def verify_all() -> list[Path]:
-    """Check every file of every model that is on this machine; downloads nothing.
+    """Check the face detector and every file of every model that is on this machine; downloads nothing.
 
     Returns:
         The files checked.
@@ -183,7 +201,8 @@ def verify_all() -> list[Path]:
                 path = cached
             verify(path, file)
             checked.append(path)
-    return checked
+    verify(face_detector(), FACE_DETECTOR)
+    return [*checked, face_detector()]
 
 
 def _locate(row: ModelCard, file: WeightsFile) -> Path:
