@@ -6,16 +6,14 @@ Files expected in the folder: ``images/``, ``cropping_training_set.json`` or ``c
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from autocrop.boxes import from_pixels
-from autocrop.datasets.base import DatasetError, Sample, Votes
+from autocrop.datasets.base import DatasetError, Sample, Split, Votes, damaged, photo_size, read_json
 
 SOURCE = "https://github.com/yiling-chen/flickr-cropping-dataset"
 
@@ -23,7 +21,7 @@ MEAN_CROP = np.array([[0.0667, 0.1157, 0.9442, 0.8649]], np.float32)
 """Mean best crop of the 1,135 photos of the ``train`` split: what a model that never looks at the photo would say."""
 
 
-def load_fcdb(root: Path, split: str) -> list[Sample]:
+def load_fcdb(root: Path, split: str) -> Split:
     """Load ``train``, ``val`` or ``test``.
 
     FCDB itself has a training and a test list. ``val`` is the 200 photos of the training list that
@@ -38,20 +36,28 @@ def load_fcdb(root: Path, split: str) -> list[Sample]:
     annotations = root / ("cropping_testing_set.json" if split == "test" else "cropping_training_set.json")
     rows = _read_list(annotations)
     votes = root / "ranking_annotation.json"
-    ranked = {_name(row): row["crops"] for row in _read_list(votes)} if votes.is_file() else {}
+    ranked = {_name(row): row.get("crops", []) for row in _read_list(votes)} if votes.is_file() else {}
     held_out = validation_names()
-    samples = []
+    samples, missing = [], []
     for row in rows:
         name = _name(row)
-        path = root / "images" / name
-        if (split == "test" or (name in held_out) == (split == "val")) and path.is_file():
-            samples.append(_sample(path, row["crop"], ranked.get(name, [])))
+        if split != "test" and (name in held_out) != (split == "val"):
+            continue
+        size = photo_size(root / "images" / name)
+        if size is None:
+            missing.append(name)
+            continue
+        try:
+            samples.append(_sample(root / "images" / name, size, row["crop"], ranked.get(name, [])))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            blamed = f"{annotations} or {votes}" if ranked else str(annotations)
+            raise DatasetError(f"{blamed} is damaged at {name} ({error!r}). Get it again from {SOURCE}.") from error
     if not samples:
         raise DatasetError(
             f"None of the photos that {annotations} lists for the split '{split}' is in {root / 'images'}. "
             f"Download them from the addresses in the list ({SOURCE} says how)."
         )
-    return samples
+    return Split(samples, missing)
 
 
 def validation_names() -> frozenset[str]:
@@ -62,12 +68,10 @@ def validation_names() -> frozenset[str]:
 def _read_list(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DatasetError(f"FCDB's list {path} is missing. Get it from {SOURCE}, or give the folder that has it.")
-    try:
-        rows = json.loads(path.read_text())
-        if not rows or not all("url" in row and ("crop" in row or "crops" in row) for row in rows):
-            raise ValueError("rows without 'url' and 'crop' or 'crops'")
-    except (ValueError, TypeError) as error:
-        raise DatasetError(f"FCDB's list {path} is damaged ({error}). Get it again from {SOURCE}.") from error
+    rows = read_json(path, SOURCE)
+    known = isinstance(rows, list) and rows and all(isinstance(row, dict) and "url" in row for row in rows)
+    if not known or not all("crop" in row or "crops" in row for row in rows):
+        raise damaged(path, "rows without 'url' and 'crop' or 'crops'", SOURCE)
     return rows
 
 
@@ -75,19 +79,17 @@ def _name(row: dict[str, Any]) -> str:
     return str(row["url"]).rsplit("/", 1)[-1]
 
 
-def _sample(path: Path, crop: list[float], pairs: list[dict[str, Any]]) -> Sample:
-    with Image.open(path) as photo:
-        width, height = photo.size
-    best = _boxes([crop], width, height)
+def _sample(path: Path, size: tuple[int, int], crop: list[float], pairs: list[dict[str, Any]]) -> Sample:
+    best = _boxes([crop], size)
     if not pairs:
-        return Sample(path, width, height, best)
-    both = _boxes([pair[f"crop_{i}"] for pair in pairs for i in (0, 1)], width, height)
+        return Sample(path, *size, best)
+    both = _boxes([pair[f"crop_{i}"] for pair in pairs for i in (0, 1)], size)
     counts = np.array([[pair["vote_for_0"], pair["vote_for_1"]] for pair in pairs], np.int64)
-    return Sample(path, width, height, best, votes=Votes(both.reshape(-1, 2, 4), counts))
+    return Sample(path, *size, best, votes=Votes(both.reshape(-1, 2, 4), counts))
 
 
-def _boxes(xywh: list[list[float]], width: int, height: int) -> np.ndarray:
+def _boxes(xywh: list[list[float]], size: tuple[int, int]) -> np.ndarray:
     """(x, y, w, h) in pixels as normalised boxes."""
     array = np.array(xywh, np.float64)
     array[:, 2:] += array[:, :2]
-    return np.clip(from_pixels(array, width, height), 0, 1)
+    return np.clip(from_pixels(array, *size), 0, 1)

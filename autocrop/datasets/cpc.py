@@ -1,0 +1,66 @@
+"""CPC, the Comparative Photo Composition data set (Wei et al., CVPR 2018): 24 crops a photo, scored by several people.
+
+Expected are ``images/NAME.jpg`` and ``CollectedAnnotationsRaw/NAME.jpg.txt``, in the folder given or in ``CPCDataset/``
+inside it, as the archive unpacks. An annotation file is a JSON string that holds JSON:
+``{"scores": [[24 numbers] a person], "bboxes": [[x1, y1, x2, y2] x 24]}``, in pixels of the photo.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from autocrop.datasets.base import DatasetError, Sample, Scale, Split, damaged, held_out, photo_size, scored_sample
+
+SOURCE = "https://www3.cs.stonybrook.edu/~cvl/projects/wei2018goods/VPN_CVPR2018s.html"
+SCALE = Scale(good=2.0, gap=0.3)
+VALIDATION = 1000
+"""Photos of the ``val`` split (set prediction, section 4.3)."""
+
+
+def load_cpc(root: Path, split: str) -> Split:
+    """Load ``train`` or ``val``, which is drawn; CPC has no test split.
+
+    *scores* are means over the people who scored. A photo without an annotation file, as CPC has some, is not listed.
+
+    Raises:
+        DatasetError: there is nothing to read, or an annotation is damaged.
+    """
+    if split == "test":
+        raise DatasetError("CPC has no test split. Use the split val.")
+    if (root / "CPCDataset").is_dir():
+        root = root / "CPCDataset"
+    annotations, images = root / "CollectedAnnotationsRaw", root / "images"
+    names = frozenset(path.stem for path in annotations.glob("*.txt"))
+    if not names:
+        raise DatasetError(f"CPC's annotations are not in {annotations}. Get the data set from {SOURCE}.")
+    drawn = held_out(names, VALIDATION)
+    samples, missing = [], []
+    for name in sorted(drawn if split == "val" else names - drawn):
+        size = photo_size(images / name)
+        if size is None:
+            missing.append(name)
+        else:
+            samples.append(_sample(images / name, size, annotations / f"{name}.txt"))
+    if not samples:
+        raise DatasetError(
+            f"None of the photos that {annotations} has annotations of for the split '{split}' is in {images}. "
+            f"Get the data set from {SOURCE}."
+        )
+    return Split(samples, missing)
+
+
+def _sample(photo: Path, size: tuple[int, int], annotation: Path) -> Sample:
+    try:
+        table = json.loads(annotation.read_text(encoding="utf-8"))
+        if isinstance(table, str):
+            table = json.loads(table)
+        crops = np.array(table["bboxes"], np.float64)
+        scores = np.array(table["scores"], np.float64)
+        if scores.ndim != 2 or not len(scores):
+            raise ValueError("scores of nobody")
+        return scored_sample(photo, size, crops, scores.mean(axis=0), SCALE)
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(annotation, repr(error), SOURCE) from error
