@@ -1,4 +1,4 @@
-"""What a model says about the photos of a data set, and the file that keeps it. docs/benchmarks.md has the format.
+"""What a model says about the photos of a data set, and the file that keeps it. docs/metrics.md has the format.
 
 Measuring goes through here whoever made the boxes: our own models hand their :class:`Prediction` to
 :mod:`autocrop.evaluate` directly, any other program by way of the file.
