@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from autocrop.engines import Engine, Features
 from autocrop.errors import AutocropError
 from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
 from autocrop.manifest import Result, Status, Target
-from autocrop.plan import Job, Plan, Wanted
+from autocrop.plan import SIDECAR, Job, Options, Plan, Wanted
 from autocrop.search import Crop, find_crops
 
 AHEAD = 4
@@ -103,7 +104,7 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
             yield Result(path, Status.SKIPPED, file, reason=reason, target=wanted.target, name=name)
     if not to_do:
         return
-    photo = open_photo(path)
+    photo = open_photo(path, options.max_pixels)
     search = _Search(engine, photo)
     for wanted in to_do:
         try:
@@ -112,8 +113,11 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
             yield Result(path, Status.FAILED, wanted.files[0], reason=_at(wanted, str(error)), error=error)
             continue
         for crop, file, name in zip(crops, wanted.files, wanted.names, strict=False):
-            size = output_size(crop, wanted.target, options.upscale)
             notes = list(photo.notes)
+            if options.lossless:
+                crop, told = _on_grid(photo, crop, file)
+                notes += told
+            size = output_size(crop, wanted.target, options.upscale)
             if wanted.target.size not in (None, size):
                 assert wanted.target.size is not None
                 asked = f"{wanted.target.size[0]}x{wanted.target.size[1]}"
@@ -125,8 +129,37 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
                 yield Result(path, Status.SKIPPED, file, crop, size, blocked, (), wanted.target, name)
             else:
                 notes += _carry(path, file, plan)
-                notes += photo.save(photo.cut(crop.box, size), file, quality=options.quality)
+                notes += _write(photo, crop, size, file, options)
                 yield Result(path, Status.CROPPED, file, crop, size, "", tuple(notes), wanted.target, name)
+
+
+def _on_grid(photo: Photo, crop: Crop, file: Path) -> tuple[Crop, list[str]]:
+    """The crop that can be cut losslessly, and what to tell about it.
+
+    Raises:
+        PhotoError: there is none.
+    """
+    photo.check_lossless(file)
+    box = photo.snapped(crop.box, keep_size=crop.ratio is not None)
+    if box == crop.box:
+        return crop, []
+    across, down = photo.grid
+    return dataclasses.replace(crop, box=box), [f"snapped to the JPEG's grid of {across}x{down} pixels"]
+
+
+def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options: Options) -> list[str]:
+    """Write one crop, or the sidecar that describes it; what could not be kept, in words."""
+    if file.suffix.lower() == SIDECAR:
+        if file.stem != Path(photo.name).stem:
+            raise PhotoError(f"{photo.name} would share its sidecar with another photo. Give each a folder of its own.")
+        existing = file.read_bytes() if file.exists() else None
+        write_atomically(file, photo.sidecar(crop.box, existing))
+        return []
+    if not options.lossless:
+        return photo.save(photo.cut(crop.box, size), file, options.quality, options.strip)
+    if size != (crop.width, crop.height):
+        raise PhotoError(f"{photo.name} cannot be resized without loss: leave --lossless out, or the size.")
+    return photo.save_lossless(crop.box, file, options.strip)
 
 
 class _Search:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from autocrop import presets
 from autocrop.errors import UsageError
-from autocrop.images import PhotoError, format_of, is_picture_name
+from autocrop.images import MAX_PIXELS, PhotoError, format_of, is_picture_name
 from autocrop.manifest import Result, Row, RowError, Status, Target
 from autocrop.ratio import parse_ratio, parse_size, reduced
 from autocrop.search import Crop
@@ -20,6 +20,8 @@ from autocrop.sources import Source
 
 DEFAULT_NAME = "{stem}_{label}{rank}"
 """Template of the outputs' names."""
+SIDECAR = ".xmp"
+"""Extension of an output that is no picture but a sidecar for Lightroom."""
 NAME_FIELDS = {
     "stem": "the photo's name without extension",
     "label": "1x1, 1080x1350, a preset's name, or crop",
@@ -48,6 +50,9 @@ class Options:
     """Replace outputs that are older than their photo."""
     upscale: bool = False
     quality: int | None = None
+    strip: bool = False
+    lossless: bool = False
+    max_pixels: int = MAX_PIXELS
     dry_run: bool = False
     carry: Sequence[str] = ()
     """Extensions, as ``.txt``, of files beside a photo that are copied to the names of its crops."""
@@ -225,9 +230,9 @@ class Plan:
         try:
             age = photo.stat().st_mtime - file.stat().st_mtime
         except OSError:
-            return "it exists; --overwrite replaces it" if file.exists() else ""
+            return _exists(file) if file.exists() else ""
         if age <= CLOCK:
-            return "it exists; --overwrite replaces it"
+            return _exists(file)
         return "" if self.options.update else "it exists, but is older than its photo; --update replaces it"
 
     def _register(self, source: Source) -> bool:
@@ -319,6 +324,11 @@ class Plan:
             raise UsageError(f"{self.file} is one file, and there is more than one crop to write. Give -o a folder.")
         if self.is_input(self.file):
             raise UsageError(f"{self.file} is the input itself, which autocrop never overwrites. Choose another name.")
+
+
+def _exists(file: Path) -> str:
+    kept = " the crop in it and keeps the rest" if file.suffix.lower() == SIDECAR else " it"
+    return f"it exists; --overwrite replaces{kept}"
 
 
 def extension(file_format: str) -> str:

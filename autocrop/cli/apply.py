@@ -20,9 +20,12 @@ def apply(
     overwrite: cli.Overwrite = False,
     update: cli.Update = False,
     quality: cli.Quality = None,
+    strip: cli.Strip = False,
+    lossless: cli.Lossless = False,
     carry: cli.Carry = None,
     as_json: cli.Json = False,
     jobs: cli.Jobs = None,
+    max_pixels: cli.MaxPixels = None,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
     debug: cli.Debug = False,
@@ -33,9 +36,12 @@ def apply(
     """
     from autocrop.batch import default_jobs
     from autocrop.cli.crop import carried, work
+    from autocrop.images import MAX_PIXELS
     from autocrop.manifest import read_rows
     from autocrop.plan import Options, Plan, extension
 
+    if lossless and quality:
+        raise UsageError("--lossless copies a JPEG's blocks as they are: it has no --quality.")
     options = Options(
         output=output,
         format=extension(file_format) if file_format else None,
@@ -43,6 +49,9 @@ def apply(
         update=update,
         upscale=upscale,
         quality=quality,
+        strip=strip,
+        lossless=lossless,
+        max_pixels=max_pixels or MAX_PIXELS,
         carry=carried(carry),
     )
     plan = Plan.from_rows(read_rows(_lines(manifest)), options)

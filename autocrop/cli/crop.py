@@ -42,10 +42,14 @@ def crop(
     overwrite: cli.Overwrite = False,
     update: cli.Update = False,
     quality: cli.Quality = None,
+    strip: cli.Strip = False,
+    lossless: cli.Lossless = False,
+    xmp: cli.Xmp = False,
     carry: cli.Carry = None,
     dry_run: cli.DryRun = False,
     as_json: cli.Json = False,
     jobs: cli.Jobs = None,
+    max_pixels: cli.MaxPixels = None,
     quiet: cli.Quiet = False,
     verbose: cli.Verbose = False,
     debug: cli.Debug = False,
@@ -64,7 +68,8 @@ def crop(
 
     from autocrop.batch import default_jobs
     from autocrop.engines import load_model
-    from autocrop.plan import DEFAULT_NAME, Options, Plan, extension, make_targets
+    from autocrop.images import MAX_PIXELS
+    from autocrop.plan import DEFAULT_NAME, SIDECAR, Options, Plan, extension, make_targets
     from autocrop.sources import Sources, read_list
 
     paths = list(photos or [])
@@ -72,16 +77,26 @@ def crop(
         paths += read_list(_list_of_files(files_from, paths))
     if not paths:
         raise UsageError("Which photos? Name files or folders, or give --files-from.")
+    if lossless and (size or preset or quality):
+        raise UsageError("--lossless copies a JPEG's blocks as they are: it has no --size, --preset or --quality.")
+    if xmp:
+        _check_sidecars(paths, output, name, file_format, strip, lossless, quality, carry)
+        if top > 1 or len([*(ratio or []), *(size or []), *(preset or [])]) > 1:
+            raise UsageError("--xmp describes one crop a photo: give one ratio, and no --top.")
+        name, file_format = "{stem}", SIDECAR
     options = Options(
         targets=make_targets(ratio or [], size or [], preset or []),
         top=top,
         output=output,
         name=name or DEFAULT_NAME,
-        format=extension(file_format) if file_format else None,
+        format=file_format if xmp else extension(file_format) if file_format else None,
         overwrite=overwrite,
         update=update,
         upscale=upscale,
         quality=quality,
+        strip=strip,
+        lossless=lossless,
+        max_pixels=max_pixels or MAX_PIXELS,
         dry_run=dry_run,
         carry=carried(carry),
     )
@@ -216,6 +231,15 @@ def _stream(paths: list[Path], options: Any, load: Callable[[], Engine], show: d
             return streams.named(result, folder)
 
         work(load(), plan, 1, show, rename=rename)
+
+
+def _check_sidecars(paths: list[Path], output: Path | None, *others: object) -> None:
+    if any(others):
+        raise UsageError(
+            "--xmp writes photo.xmp and no picture: it has no options for pictures, as --quality or --name."
+        )
+    if Path("-") in (output, *paths):
+        raise UsageError("--xmp writes a file beside a photo. Name the photo instead of -.")
 
 
 def _writable() -> set[str]:

@@ -85,6 +85,15 @@ Quality = Annotated[
     Optional[int],
     option("--quality", group=OUTPUT, min=1, max=100, help="For JPEG, WebP and AVIF. Default: a JPEG's own, else 90."),
 ]
+Strip = Annotated[
+    bool, option("--strip", group=OUTPUT, help="Leave out EXIF, XMP, IPTC and comments; colours stay true.")
+]
+Lossless = Annotated[
+    bool, option("--lossless", group=OUTPUT, help="Cut JPEGs on their grid of blocks, without recompressing.")
+]
+Xmp = Annotated[
+    bool, option("--xmp", group=OUTPUT, help="Write the crop to a sidecar photo.xmp for Lightroom, and no picture.")
+]
 Carry = Annotated[
     Optional[list[str]],
     option("--carry", metavar=".EXT", group=OUTPUT, help="Copy such files beside a photo, too: .txt. Repeatable."),
@@ -99,6 +108,11 @@ Jobs = Annotated[
 Quiet = Annotated[bool, option("--quiet", "-q", group=RUN, help="Print errors only.")]
 Verbose = Annotated[bool, option("--verbose", "-v", group=RUN, help="A line for every crop; scores and timing too.")]
 Debug = Annotated[bool, option("--debug", group=RUN, help="Print a traceback when something goes wrong.")]
+
+MaxPixels = Annotated[
+    Optional[int],
+    option("--max-pixels", group=RUN, min=1, metavar="N", help="Refuse photos with more. Default: 500 million."),
+]
 
 # The model
 Model = Annotated[Optional[str], option("--model", group=MODEL, help="Model to use; autocrop models list shows them.")]

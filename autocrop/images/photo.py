@@ -131,9 +131,13 @@ class Photo:
         """
         if self.format != "JPEG":
             return box
+        return lossless.snapped(box, (self.width, self.height), self._decoder.orientation, self.grid, keep_size)
+
+    @functools.cached_property
+    def grid(self) -> tuple[int, int]:
+        """(width, height) in pixels of a JPEG's blocks as they are stored."""
         with Image.open(io.BytesIO(self._decoder.data), formats=("JPEG",)) as image:
-            grid = lossless.grid_of(image)
-        return lossless.snapped(box, (self.width, self.height), self._decoder.orientation, grid, keep_size)
+            return lossless.grid_of(image)
 
     def save_lossless(self, box: PixelBox, target: Path, strip: bool = False) -> list[str]:
         """Write a crop without any loss: a JPEG's blocks are copied and not decoded; its orientation tag stays.
