@@ -136,4 +136,5 @@ def _missing(path: Path) -> str:
 
 def damaged(name: str, error: object) -> PhotoError:
     """The sentence for a file that its decoder cannot make sense of."""
-    return PhotoError(f"{name} is damaged or cut short ({error}). Get the file again from its source.")
+    reason = " ".join(str(error).split()).rstrip(".")  # some decoders' reasons are of several lines
+    return PhotoError(f"{name} is damaged or cut short ({reason}). Get the file again from its source.")
