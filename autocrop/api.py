@@ -16,6 +16,7 @@ from autocrop.boxes import as_boxes, from_pixels
 from autocrop.engines import load_model
 from autocrop.errors import UsageError
 from autocrop.faces import NO_FACES, find_faces
+from autocrop.finish import AUTO, SHAPES, Fit
 from autocrop.guard import Region, Subjects
 from autocrop.images import Photo, open_photo, photo_from_memory
 from autocrop.ratio import Ratio, as_ratio
@@ -64,6 +65,9 @@ class Cropper:
         ratio: str | float | Ratio | None = None,
         top: int = 1,
         keep: Sequence[Sequence[float]] = (),
+        shape: str = "rectangle",
+        fit: str | None = None,
+        pad_color: str = AUTO,
     ) -> list[Crop]:
         """Find the best crops of a photo, in the order in which they were found: the first is the best.
 
@@ -72,6 +76,10 @@ class Cropper:
             ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
             top: how many clearly different crops to return at most.
             keep: boxes (left, top, right, bottom) in pixels of the upright photo that every crop must hold.
+            shape: ``"rectangle"``, or ``"circle"`` for a square whose corners are transparent.
+            fit: where no crop of the ratio shows all people whole, or holds what to keep: ``"pad"`` or ``"blur"``
+                give one crop on a larger canvas instead.
+            pad_color: of ``"pad"``, as CSS has colours; ``"auto"`` is the mean of the edges that it touches.
 
         Raises:
             AutocropError: the photo cannot be read, or has no crop of that ratio, or none that holds what to keep.
@@ -81,7 +89,12 @@ class Cropper:
         preview = photo.preview()
         kept = [Region.of_box(box).pixels(size) for box in keep]
         subjects = Subjects(size, find_faces(preview) if self._faces else NO_FACES, kept)
-        return find_crops(self._engine, self._engine.encode(preview), size, as_ratio(ratio), top, subjects=subjects)
+        if shape not in SHAPES:
+            raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(SHAPES)}.")
+        wanted = (1, 1) if ratio is None and shape == "circle" else as_ratio(ratio)
+        filling = Fit(fit, pad_color) if fit else None
+        features = self._engine.encode(preview)
+        return find_crops(self._engine, features, size, wanted, top, subjects=subjects, shape=shape, fit=filling)
 
     def score(self, image: Picture, boxes: ArrayLike) -> NDArray[np.float32]:
         """Score crops of a photo; higher is better, comparable within that photo only.

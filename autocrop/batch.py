@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,8 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from autocrop.boxes import PixelBox
 from autocrop.engines import Engine, Features
 from autocrop.errors import AutocropError
+from autocrop.faces import NO_FACES, find_faces
+from autocrop.guard import Subjects
 from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
 from autocrop.manifest import Result, Status, Target
 from autocrop.plan import SIDECAR, Job, Options, Plan, Wanted
@@ -105,17 +109,21 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
     if not to_do:
         return
     photo = open_photo(path, options.max_pixels)
-    search = _Search(engine, photo)
+    search = _Search(engine, photo, options)
     for wanted in to_do:
         try:
-            crops = search.crops(wanted, options.top)
+            crops = search.crops(wanted)
         except AutocropError as error:
             yield Result(path, Status.FAILED, wanted.files[0], reason=_at(wanted, str(error)), error=error)
             continue
         for crop, file, name in zip(crops, wanted.files, wanted.names, strict=False):
-            notes = list(photo.notes)
+            if reason := _not_worth_it(crop, options.min_gain):
+                size = output_size(crop, wanted.target, options.upscale)
+                yield Result(path, Status.KEPT, None, crop, size, reason, (), wanted.target, name)
+                break  # the others are no better
+            notes = [*photo.notes, *crop.notes]
             if options.lossless:
-                crop, told = _on_grid(photo, crop, file)
+                crop, told = _on_grid(photo, crop, file, search.subjects)
                 notes += told
             size = output_size(crop, wanted.target, options.upscale)
             if wanted.target.size not in (None, size):
@@ -133,22 +141,42 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
                 yield Result(path, Status.CROPPED, file, crop, size, "", tuple(notes), wanted.target, name)
 
 
-def _on_grid(photo: Photo, crop: Crop, file: Path) -> tuple[Crop, list[str]]:
+def _on_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None) -> tuple[Crop, list[str]]:
     """The crop that can be cut losslessly, and what to tell about it.
 
     Raises:
         PhotoError: there is none.
     """
     photo.check_lossless(file)
-    box = photo.snapped(crop.box, keep_size=crop.ratio is not None)
+    keep_size = crop.ratio is not None
+    box = photo.snapped(crop.box, keep_size)
     if box == crop.box:
         return crop, []
     across, down = photo.grid
-    return dataclasses.replace(crop, box=box), [f"snapped to the JPEG's grid of {across}x{down} pixels"]
+    if subjects and subjects.harmed(box) > subjects.harmed(crop.box):  # the grid's next lines may be kinder
+        moved = [_moved(crop, x * across, y * down) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+        near = sorted(
+            (photo.snapped(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
+        )
+        box = min(near, key=subjects.harmed)
+    notes = [f"snapped to the JPEG's grid of {across}x{down} pixels"]
+    if subjects and subjects.harmed(box) > subjects.harmed(crop.box):
+        notes.append("which cuts a face or a region to keep; without --lossless it is whole")
+    return dataclasses.replace(crop, box=box), notes
+
+
+def _moved(crop: Crop, across: int, down: int) -> PixelBox:
+    """The crop's box moved, as far as the photo allows."""
+    left, top, right, bottom = crop.box
+    x = min(max(across, -left), crop.photo[0] - right)
+    y = min(max(down, -top), crop.photo[1] - bottom)
+    return left + x, top + y, right + x, bottom + y
 
 
 def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options: Options) -> list[str]:
     """Write one crop, or the sidecar that describes it; what could not be kept, in words."""
+    if (crop.padding or crop.shape != "rectangle") and (options.lossless or file.suffix.lower() == SIDECAR):
+        raise PhotoError(f"The crop of {photo.name} has padding or a shape: that needs a picture written anew.")
     if file.suffix.lower() == SIDECAR:
         if file.stem != Path(photo.name).stem:
             raise PhotoError(f"{photo.name} would share its sidecar with another photo. Give each a folder of its own.")
@@ -156,7 +184,7 @@ def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options:
         write_atomically(file, photo.sidecar(crop.box, existing))
         return []
     if not options.lossless:
-        return photo.save(photo.cut(crop.box, size), file, options.quality, options.strip)
+        return photo.save(crop.cut(photo, size), file, options.quality, options.strip)
     if size != (crop.width, crop.height):
         raise PhotoError(f"{photo.name} cannot be resized without loss: leave --lossless out, or the size.")
     return photo.save_lossless(crop.box, file, options.strip)
@@ -165,11 +193,11 @@ def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options:
 class _Search:
     """Finds the crops of one photo, which is analysed at the first question."""
 
-    def __init__(self, engine: Engine | None, photo: Photo) -> None:
-        self._engine, self._photo = engine, photo
-        self._features: Features | None = None
+    def __init__(self, engine: Engine | None, photo: Photo, options: Options) -> None:
+        self._engine, self._photo, self._options = engine, photo, options
+        self._analysed: tuple[Features, Subjects] | None = None
 
-    def crops(self, wanted: Wanted, top: int) -> list[Crop]:
+    def crops(self, wanted: Wanted) -> list[Crop]:
         """The crops of one kind, best first.
 
         Raises:
@@ -179,9 +207,33 @@ class _Search:
         if wanted.crop is not None:
             return [_checked(wanted.crop, size)]
         assert self._engine is not None
-        if self._features is None:
-            self._features = self._engine.encode(self._photo.preview())
-        return find_crops(self._engine, self._features, size, wanted.target.ratio, top, wanted.target.size is None)
+        options, target = self._options, wanted.target
+        if self._analysed is None:
+            self._analysed = self._analyse(self._engine, size)
+        features, subjects = self._analysed
+        exact = target.size is None
+        return find_crops(
+            self._engine, features, size, target.ratio, options.top, exact, subjects, options.shape, options.fit
+        )
+
+    @property
+    def subjects(self) -> Subjects | None:
+        """What the photo shows, once it was analysed."""
+        return self._analysed[1] if self._analysed else None
+
+    def _analyse(self, engine: Engine, size: tuple[int, int]) -> tuple[Features, Subjects]:
+        keep = [region.pixels(size) for region in self._options.keep]
+        preview = self._photo.preview()
+        faces = find_faces(preview) if self._options.faces else NO_FACES
+        return engine.encode(preview), Subjects(size, faces, keep)
+
+
+def _not_worth_it(crop: Crop, min_gain: float | None) -> str:
+    """Why a photo had better stay as it is; empty if it had not."""
+    if min_gain is None or crop.score - crop.score_full >= min_gain:
+        return ""
+    gain = crop.score - crop.score_full
+    return f"the best crop scores {gain:+.2f} against the whole photo, less than --min-gain {min_gain:g}"
 
 
 def _checked(crop: Crop, size: tuple[int, int]) -> Crop:

@@ -20,6 +20,7 @@ CONFIDENCE = 0.7
 NO_FACES: Boxes = np.empty((0, 4), np.float32)
 
 _detectors = threading.local()
+_loading = threading.Lock()
 
 
 def find_faces(image: NDArray[np.uint8]) -> Boxes:
@@ -52,12 +53,12 @@ def _detector() -> Any:
     if not hasattr(_detectors, "yunet"):
         # As bytes: OpenCV opens no path that has characters beyond the code page on Windows.
         model = np.frombuffer(weights.face_detector().read_bytes(), np.uint8)
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of its own default
-        try:
-            _detectors.yunet = cv2.FaceDetectorYN.create(
-                "onnx", model, np.empty(0, np.uint8), (LONGEST_SIDE, LONGEST_SIDE), CONFIDENCE
-            )
-        finally:
-            cv2.utils.logging.setLogLevel(level)
+        size = LONGEST_SIDE, LONGEST_SIDE
+        with _loading:  # it warns of its own default, and the level of warnings is one for all threads
+            level = cv2.utils.logging.getLogLevel()
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+            try:
+                _detectors.yunet = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, CONFIDENCE)
+            finally:
+                cv2.utils.logging.setLogLevel(level)
     return _detectors.yunet

@@ -24,6 +24,8 @@ from autocrop.ratio import Ratio
 
 MARGIN = 0.15
 """Room around a face, as a share of its width and height: the detector's box ends at the brow and the chin."""
+CANVAS_ROOM = 0.4
+"""More room, where the canvas is enlarged anyway, as a share of a face's width and height."""
 MAIN = 0.5
 """A face at least this high, as a share of the highest one, belongs to the people whom the photo shows."""
 SMALLEST_MAIN = 0.04
@@ -154,6 +156,13 @@ class Subjects:
     def __bool__(self) -> bool:
         return len(self.faces) > 0 or len(self.keep) > 0
 
+    def harmed(self, box: PixelBox) -> int:
+        """How many faces a box cuts, and how many of the regions to keep it does not hold."""
+        photo, window = np.array([*self.size, *self.size], np.float64), np.array([box], np.float64)
+        inside, outside = _relations(window, _outward(self.faces * photo, photo))
+        held, _ = _relations(window, np.array(self.keep, np.float64).reshape(-1, 4))
+        return int((~(inside | outside)).sum() + (~held).sum())
+
 
 class Guard:
     """Candidate windows of one photo and one ratio, and how well each respects the photo's subjects.
@@ -164,9 +173,6 @@ class Guard:
         exact: with a ratio: the windows are k·a by k·b pixels. Otherwise they may be a pixel off where exactness
             would cost more than a hundredth of a window.
         circle: people and regions should be inside the circle that a square window holds.
-
-    Raises:
-        AutocropError: no window of that ratio holds the regions to keep.
     """
 
     def __init__(
@@ -184,7 +190,11 @@ class Guard:
         self._main = heights >= MAIN * highest
         self._keep = _union(np.array(subjects.keep, np.float64).reshape(-1, 4))
         self._dims = np.empty((0, 2), np.int64) if ratio is None else dims(self.size, ratio, exact)
-        self._check_keep()
+
+    @property
+    def best(self) -> float:
+        """The kind of the best candidates; infinite where none holds what must be kept."""
+        return float(self._windows[1].min(initial=np.inf))
 
     @functools.cached_property
     def candidates(self) -> Boxes:
@@ -239,6 +249,8 @@ class Guard:
         """What a crop does to people, in words; usually nothing."""
         pixels = np.array([window], np.float64)
         kind = self._kinds(pixels)[0]
+        if self._circle and 0.5 <= kind < SOME:
+            return ("not all that matters is inside the circle",)
         if kind < SOME or self._ratio is None:
             return ()
         name = f"{self._ratio[0]}:{self._ratio[1]}"
@@ -292,7 +304,7 @@ class Guard:
                 _extend(windows, cut[:, index], face)
         return windows
 
-    def essential(self) -> Pixels:
+    def _essential(self) -> Pixels:
         """The box ``[4]`` of all people and regions to keep."""
         parts = [*self._roomy[self._main], *([] if self._keep is None else [self._keep])]
         union = _union(np.array(parts or self._roomy, np.float64).reshape(-1, 4))
@@ -313,15 +325,50 @@ class Guard:
                 inside &= np.hypot(*(centre - corner).T) <= radius
         return inside
 
-    def _check_keep(self) -> None:
-        if self._ratio is None or self._keep is None:
-            return
-        if not (self._dims >= self._keep[2:] - self._keep[:2]).all(axis=1).any():
+    def check_keep(self) -> None:
+        """Check that there is a window that holds the regions to keep.
+
+        Raises:
+            AutocropError: there is none.
+        """
+        if self._ratio is not None and self._keep is not None and not self._holds_keep():
             (width, height), (most_wide, most_high) = self._keep[2:] - self._keep[:2], self._dims[-1]
             raise AutocropError(
                 f"No {self._ratio[0]}:{self._ratio[1]} crop of this photo holds what --keep names ({width:.0f}x"
                 f"{height:.0f} pixels): the largest is {most_wide}x{most_high}. Keep less, or add --fit pad."
             )
+
+    def on_canvas(self) -> tuple[tuple[int, int], Pixels]:
+        """The smallest canvas of the ratio for all people and regions to keep, which may be larger than the photo.
+
+        Returns:
+            Its (width, height), and ``[N, 4]``: parts of the photo that may lie on it. They cut nobody.
+        """
+        assert self._ratio is not None
+        essential, main = self._essential(), self._tight[self._main]
+        if len(main):  # a canvas grows as it must, so that there is room for hair and shoulders, too
+            room = CANVAS_ROOM * (main[:, 2:] - main[:, :2]).mean(axis=0)
+            essential = np.clip(np.round(essential + np.concatenate([-room, room])), 0, self._photo)
+        while True:
+            size = essential[2:] - essential[:2]
+            canvas = math.ceil(max(size / self._ratio)) * np.array(self._ratio)
+            shown = np.minimum(canvas, self._photo[:2])
+            first = np.maximum(essential[2:] - shown, 0)
+            last = np.minimum(essential[:2], self._photo[:2] - shown)
+            x, y = (np.unique(np.linspace(first[axis], last[axis], 13).round()) for axis in (0, 1))
+            start = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
+            contents = np.concatenate([start, start + shown], axis=1)
+            inside, outside = _relations(contents, self._roomy)
+            cut = ~(inside | outside)
+            if not cut.any(axis=1).all():
+                return (int(canvas[0]), int(canvas[1])), contents[~cut.any(axis=1)]
+            middle = len(contents) // 2
+            grown = _union(np.concatenate([essential[None], self._roomy[cut[middle]]]))
+            assert grown is not None
+            essential = grown
+
+    def _holds_keep(self) -> bool:
+        return self._keep is None or bool((self._dims >= self._keep[2:] - self._keep[:2]).all(axis=1).any())
 
     @functools.cached_property
     def _windows(self) -> tuple[Pixels, NDArray[np.float64]]:
@@ -329,6 +376,8 @@ class Guard:
         if self._ratio is None:  # anchors, extended where they would cut: the whole photo at worst
             windows = self._grown(np.round(coarse_anchors() * self._photo))
             return windows, self._kinds(windows)
+        if not self._holds_keep():
+            return np.empty((0, 4)), np.empty(0)
         wanted = ratio_windows(self.size[0] / self.size[1], self._ratio[0] / self._ratio[1])
         windows = np.unique(self._fitted(wanted * self._photo), axis=0)
         kinds = self._kinds(windows)
@@ -433,7 +482,7 @@ class Guard:
 
     def _concentric(self) -> Pixels:
         """Square windows around the people and regions to keep, from the smallest whose circle holds them."""
-        essential = self.essential()
+        essential = self._essential()
         sides = self._dims[:, 0].astype(np.float64)
         least = max(np.hypot(*(essential[2:] - essential[:2])), SMALLEST_WINDOW * sides[-1])
         sides = sides[sides >= least]

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autocrop.errors import AutocropError
+from autocrop.finish import AUTO, SHAPES, Fit, Padding
 from autocrop.ratio import Ratio, parse_ratio
 from autocrop.search import Crop
 
@@ -24,6 +25,8 @@ class Status(StrEnum):
     CROPPED = "cropped"
     FOUND = "found"
     """A dry run: found, not written."""
+    KEPT = "kept"
+    """Good as it is: no crop is worth its while."""
     SKIPPED = "skipped"
     FAILED = "failed"
 
@@ -50,7 +53,7 @@ class Result:
     size: tuple[int, int] | None = None
     """Pixels of the picture that was (or, in a dry run, would be) written."""
     reason: str = ""
-    """Why it was skipped or failed."""
+    """Why it was kept, skipped or failed."""
     notes: tuple[str, ...] = ()
     """In what the output differs from what one might expect, in words; usually nothing."""
     target: Target | None = None
@@ -107,7 +110,8 @@ class RowError(AutocropError):
 def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
     """The rows of a manifest, or, in place of one that is no good, what is wrong with it.
 
-    Empty lines are passed over, and so are rows without a box that say why there is none (``skipped``, ``failed``).
+    Empty lines are passed over, and so are photos that were kept as they are, and rows without a box that say why
+    there is none (``skipped``, ``failed``).
     """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -117,6 +121,8 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
             row = json.loads(line.removeprefix("\ufeff"))
             if not isinstance(row, dict):
                 raise ValueError("it is no JSON object")
+            if row.get("status") == Status.KEPT:
+                continue
             if "box" in row or row.get("status") not in (Status.SKIPPED, Status.FAILED):
                 yield _row(number, row)
         except (ValueError, AutocropError) as error:
@@ -147,7 +153,19 @@ def _row(line: int, row: dict[str, Any]) -> Row:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not PurePosixPath(name).name:
         raise ValueError(f'the "name" {name!r} must be a path below the output folder')
     scores = [float(row[key]) if isinstance(row.get(key), int | float) else 0.0 for key in ("score", "score_full")]
-    crop = Crop((left, top, right, bottom), scores[0], target.ratio, scores[1], tuple(photo or (0, 0)))  # type: ignore[arg-type]
+    padding, shape = _integers(row, "padding", 4), row.get("shape", "rectangle")
+    if shape not in SHAPES or min(padding or [0]) < 0:
+        raise ValueError(f'"shape" is one of {", ".join(SHAPES)}, "padding" [left, top, right, bottom] in pixels')
+    fit = Fit(str(row.get("fit", "pad")), str(row.get("pad_color", AUTO)))
+    crop = Crop(
+        (left, top, right, bottom),
+        scores[0],
+        target.ratio,
+        scores[1],
+        tuple(photo or (0, 0)),  # type: ignore[arg-type]
+        padding=Padding(padding[0], padding[1], padding[2], padding[3], fit) if padding else None,
+        shape=shape,
+    )
     output = row.get("output")
     beside = Path(path).with_name(PurePosixPath(name).name)
     return Row(line, Path(path), name, Path(output) if isinstance(output, str) and output else beside, target, crop)

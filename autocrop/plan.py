@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from autocrop import presets
 from autocrop.errors import UsageError
+from autocrop.finish import ALPHA_FORMATS, SHAPES, Fit
+from autocrop.guard import Region
 from autocrop.images import MAX_PIXELS, PhotoError, format_of, is_picture_name
 from autocrop.manifest import Result, Row, RowError, Status, Target
 from autocrop.ratio import parse_ratio, parse_size, reduced
@@ -56,6 +58,16 @@ class Options:
     dry_run: bool = False
     carry: Sequence[str] = ()
     """Extensions, as ``.txt``, of files beside a photo that are copied to the names of its crops."""
+    faces: bool = True
+    """Look for faces, and cut none where that is possible."""
+    keep: Sequence[Region] = ()
+    """Parts of each photo that must stay in."""
+    fit: Fit | None = None
+    """What to do where no crop of a ratio holds all that it should; None for the least bad crop."""
+    shape: str = "rectangle"
+    """Of the crops, or ``circle``."""
+    min_gain: float | None = None
+    """Leave a photo alone whose best crop does not score this much above the whole."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,17 @@ class Job:
     wanted: Sequence[Wanted]
 
 
-def make_targets(ratios: Sequence[str], sizes: Sequence[str], preset_names: Sequence[str] = ()) -> list[Target]:
-    """Targets for ``--ratio``, ``--size`` and ``--preset``; without any, one free-form crop.
+def make_targets(
+    ratios: Sequence[str], sizes: Sequence[str], preset_names: Sequence[str] = (), shape: str = "rectangle"
+) -> list[Target]:
+    """Targets for ``--ratio``, ``--size`` and ``--preset``; without any, one free-form crop, or a square for a circle.
 
     Raises:
-        UsageError: a ratio, size or preset cannot be read, or is given twice.
+        UsageError: a ratio, size or preset cannot be read, is given twice, or is no square where *shape* is a circle;
+            there is no such shape.
     """
+    if shape not in SHAPES:
+        raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(SHAPES)}.")
     targets = []
     for text in ratios:
         ratio = parse_ratio(text)
@@ -102,6 +119,10 @@ def make_targets(ratios: Sequence[str], sizes: Sequence[str], preset_names: Sequ
     labels = [target.label for target in targets]
     if len(set(labels)) < len(labels):
         raise UsageError("Each ratio or size can be asked for once: their outputs would have the same name.")
+    if shape == "circle":
+        targets = targets or [Target("1x1", (1, 1))]
+        if odd := next((target.label for target in targets if target.ratio != (1, 1)), None):
+            raise UsageError(f"A circle is cut out of a square, which {odd} is not. Leave it out, or use --ratio 1:1.")
     return targets or [Target("crop")]
 
 
@@ -158,6 +179,7 @@ class Plan:
     def __post_init__(self) -> None:
         check_name(self.options)
         self._check_output()
+        self._check_shape()
 
     def __len__(self) -> int:
         """How many photos have a job that has not been handed out."""
@@ -265,7 +287,16 @@ class Plan:
 
     def _name(self, source: Source, label: str, rank: str) -> str:
         fields = {"stem": source.path.stem, "label": label, "rank": rank, "folder": source.path.absolute().parent.name}
-        return self.options.name.format(**fields) + (self.options.format or _suffix(source.path))
+        return self.options.name.format(**fields) + (self.options.format or self._suffix(source.path))
+
+    def _suffix(self, photo: Path) -> str:
+        """The photo's extension if its crops can be written under it, else one under which they can."""
+        circle = self.options.shape == "circle"
+        try:
+            fits = format_of(photo) in ALPHA_FORMATS or not circle
+            return photo.suffix if fits else ".png"
+        except PhotoError:
+            return ".png" if circle else ".jpg"
 
     def _place(self, source: Source, name: str) -> tuple[Path, str]:
         """The file for a crop that would like to be called *name*, and its path below the output folder."""
@@ -316,6 +347,12 @@ class Plan:
             format_of(output)
         except PhotoError as error:
             raise UsageError(str(error)) from error
+
+    def _check_shape(self) -> None:
+        """A circle needs a format that can be seen through."""
+        named = self.options.format or (self.file.suffix if self.file is not None else "")
+        if self.options.shape == "circle" and named and format_of(Path(f"crop{named}")) not in ALPHA_FORMATS:
+            raise UsageError(f"A circle needs transparency, which '{named}' has not. Use .png, .webp, .avif or .tif.")
 
     def _check_file(self) -> None:
         if self.file is None:
@@ -402,12 +439,3 @@ def _crop_patterns(template: str) -> list[re.Pattern[str]]:
         if "label" in used:  # without it any name would do
             patterns.append(re.compile(rf"(?P<place>.*?)/?{expression}(?:-\d+)?"))
     return patterns
-
-
-def _suffix(photo: Path) -> str:
-    """The photo's extension if pictures can be written under it, else ``.jpg``."""
-    try:
-        format_of(photo)
-    except PhotoError:
-        return ".jpg"
-    return photo.suffix

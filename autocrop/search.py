@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,11 @@ from PIL import Image
 from autocrop import boxes as bx
 from autocrop.boxes import WHOLE, Boxes, PixelBox
 from autocrop.candidates import coarse_anchors, dense_anchors, neighbours, ratio_windows
-from autocrop.engines.base import Engine, Features
+from autocrop.engines.base import Engine, Features, ShapedEngine
 from autocrop.errors import AutocropError, UsageError
-from autocrop.guard import Guard, Limits, Subjects
-from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory
+from autocrop.finish import Fit, Padding, circular, padded
+from autocrop.guard import SOME, Guard, Limits, Subjects
+from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory, pixels
 from autocrop.ratio import Ratio
 
 BEST = 8
@@ -60,16 +61,20 @@ class Crop:
     """(width, height) of the upright photo."""
     notes: tuple[str, ...] = ()
     """What the crop could not respect, in words; usually nothing."""
+    padding: Padding | None = None
+    """What is added around the box, where no crop of that ratio would do."""
+    shape: str = "rectangle"
+    """Or ``circle``: what of the box is outside of it is transparent."""
 
     @property
     def width(self) -> int:
-        """In pixels."""
-        return self.box[2] - self.box[0]
+        """In pixels, padding included."""
+        return self.box[2] - self.box[0] + (self.padding.left + self.padding.right if self.padding else 0)
 
     @property
     def height(self) -> int:
-        """In pixels."""
-        return self.box[3] - self.box[1]
+        """In pixels, padding included."""
+        return self.box[3] - self.box[1] + (self.padding.top + self.padding.bottom if self.padding else 0)
 
     def apply(self, image: str | PathLike[str] | Image.Image | NDArray[np.uint8]) -> Image.Image:
         """Cut this crop out of the photo it was found in; EXIF orientation is applied first.
@@ -81,15 +86,25 @@ class Crop:
         """
         in_memory = isinstance(image, Image.Image | np.ndarray)
         photo = photo_from_memory(image) if in_memory else open_photo(Path(image))  # type: ignore[arg-type]
-        return as_image(self._cut(photo))
+        return as_image(self.cut(photo))
 
-    def _cut(self, photo: Photo) -> Picture:
-        if (photo.width, photo.height) != self.photo:
+    def cut(self, photo: Photo, size: tuple[int, int] | None = None) -> Picture:
+        """Cut this crop out of an open photo, in its depth, padded and shaped, and resized to *size* if that is given.
+
+        Raises:
+            AutocropError: as :meth:`apply`.
+        """
+        if any(self.photo) and (photo.width, photo.height) != self.photo:
             raise AutocropError(
                 f"This crop belongs to a photo of {self.photo[0]}x{self.photo[1]} pixels; "
                 f"{photo.name} has {photo.width}x{photo.height}."
             )
-        return photo.cut(self.box)
+        if self.padding is None:
+            picture = photo.cut(self.box, size)
+        else:
+            picture = padded(photo.cut(self.box), self.padding)
+            picture = pixels.cut(picture, (0, 0, self.width, self.height), size)
+        return circular(picture) if self.shape == "circle" else picture
 
     def save(self, photo: str | PathLike[str], output: str | PathLike[str], quality: int | None = None) -> None:
         """Cut this crop out of a photo file and write it with the photo's metadata and in its bit depth.
@@ -103,11 +118,11 @@ class Crop:
             AutocropError: as :meth:`apply`, or the file cannot be written.
         """
         opened = open_photo(Path(photo))
-        opened.save(self._cut(opened), Path(output), quality=quality)
+        opened.save(self.cut(opened), Path(output), quality=quality)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {
+        row: dict[str, Any] = {
             "box": list(self.box),
             "ratio": f"{self.ratio[0]}:{self.ratio[1]}" if self.ratio else None,
             "score": round(self.score, 4),
@@ -115,6 +130,27 @@ class Crop:
             "photo": list(self.photo),
             "space": "upright",
         }
+        if self.padding is not None:
+            sides = self.padding
+            row["padding"] = [sides.left, sides.top, sides.right, sides.bottom]
+            row |= {"fit": sides.fit.fill, "pad_color": sides.fit.color}
+        if self.shape != "rectangle":
+            row["shape"] = self.shape
+        return row
+
+
+class _Shaped:
+    """An engine that scores crops as a shape other than a rectangle, for those that can."""
+
+    def __init__(self, engine: ShapedEngine, shape: str) -> None:
+        self._engine, self._shape = engine, shape
+        self.model, self.device = engine.model, engine.device
+
+    def encode(self, image: NDArray[np.uint8]) -> Features:
+        return self._engine.encode(image)
+
+    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
+        return self._engine.score(features, boxes, shape=self._shape)
 
 
 def find_crops(
@@ -125,6 +161,8 @@ def find_crops(
     top: int = 1,
     exact: bool = True,
     subjects: Subjects | None = None,
+    shape: str = "rectangle",
+    fit: Fit | None = None,
 ) -> list[Crop]:
     """The best crops of a photo, in pixels, in the order in which they were found: the first is the best.
 
@@ -137,9 +175,11 @@ def find_crops(
         exact: the crops' pixels have the ratio exactly. Otherwise they may be a pixel off, for a resize to put right,
             where exactness would cost more than :data:`WORTH_EXACT` of the window.
         subjects: faces that no crop may cut, and regions that every crop must hold.
+        shape: ``rectangle``, or ``circle``, which needs the ratio 1:1.
+        fit: where no crop of the ratio shows all people whole, or holds the regions, give one with padding instead.
 
     Raises:
-        UsageError: *top* is not positive.
+        UsageError: *top* is not positive, or a circle's ratio is not 1:1.
         AutocropError: the photo is too small for an exact crop of that ratio, or none holds what must stay in.
     """
     if top < 1:
@@ -151,15 +191,35 @@ def find_crops(
             raise AutocropError(str(error)) from error
     # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
     features = dataclasses.replace(features, aspect=size[0] / size[1])
-    guard = Guard(subjects, ratio, exact) if subjects else None
+    if shape == "circle" and ratio != (1, 1):
+        raise UsageError("A circle needs the ratio 1:1.")
+    if shape in getattr(engine, "shapes", ()) and shape != "rectangle":
+        engine = _Shaped(cast(ShapedEngine, engine), shape)
+    guard = Guard(subjects, ratio, exact, shape == "circle") if subjects else None
+    if guard is not None and guard.best >= SOME and ratio and fit:
+        return [_padded_crop(engine, features, guard, ratio, fit, shape)]
+    if guard is not None:
+        guard.check_keep()
     boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top, guard)
     whole = float(engine.score(features, WHOLE)[0])
     crops = []
     for box, score in zip(boxes, scores, strict=True):
-        pixels = _pixels(box, size, ratio, exact) if guard is None else bx.to_pixels(box, *size)
-        notes = () if guard is None else guard.notes(pixels)
-        crops.append(Crop(pixels, float(score), ratio, whole, size, notes))
+        rounded = _pixels(box, size, ratio, exact) if guard is None else bx.to_pixels(box, *size)
+        notes = () if guard is None else guard.notes(rounded)
+        crops.append(Crop(rounded, float(score), ratio, whole, size, notes, shape=shape))
     return crops
+
+
+def _padded_crop(engine: Engine, features: Features, guard: Guard, ratio: Ratio, fit: Fit, shape: str) -> Crop:
+    """All people and regions, on a canvas of the ratio that is larger than the photo."""
+    canvas, contents = guard.on_canvas()
+    scores = engine.score(features, bx.from_pixels(contents, *guard.size))
+    left, top, right, bottom = (int(side) for side in contents[np.argmax(scores)])
+    x, y = (canvas[0] - (right - left)) // 2, (canvas[1] - (bottom - top)) // 2
+    padding = Padding(x, y, canvas[0] - (right - left) - x, canvas[1] - (bottom - top) - y, fit)
+    whole = float(engine.score(features, WHOLE)[0])
+    note = f"padded: no {ratio[0]}:{ratio[1]} crop holds all that it should"
+    return Crop((left, top, right, bottom), float(scores.max()), ratio, whole, guard.size, (note,), padding, shape)
 
 
 def _pixels(box: NDArray[np.float32], size: tuple[int, int], ratio: Ratio | None, exact: bool) -> PixelBox:

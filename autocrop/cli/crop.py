@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autocrop.engines import Engine
+    from autocrop.finish import Fit
     from autocrop.manifest import Result
     from autocrop.plan import Plan
     from autocrop.sources import Sources
@@ -36,6 +37,12 @@ def crop(
     preset: cli.Presets = None,
     top: cli.Top = 1,
     upscale: cli.Upscale = False,
+    keep: cli.Keep = None,
+    no_face_guard: cli.NoFaceGuard = False,
+    fit: cli.Fit = None,
+    pad_color: cli.PadColor = None,
+    shape: cli.Shape = "rectangle",
+    min_gain: cli.MinGain = None,
     output: cli.Output = None,
     name: cli.Name = None,
     file_format: cli.Format = None,
@@ -68,6 +75,7 @@ def crop(
 
     from autocrop.batch import default_jobs
     from autocrop.engines import load_model
+    from autocrop.guard import Region
     from autocrop.images import MAX_PIXELS
     from autocrop.plan import DEFAULT_NAME, SIDECAR, Options, Plan, extension, make_targets
     from autocrop.sources import Sources, read_list
@@ -79,13 +87,15 @@ def crop(
         raise UsageError("Which photos? Name files or folders, or give --files-from.")
     if lossless and (size or preset or quality):
         raise UsageError("--lossless copies a JPEG's blocks as they are: it has no --size, --preset or --quality.")
+    if (lossless or xmp) and (fit or shape == "circle"):
+        raise UsageError("--fit and --shape circle need a picture written anew: leave out --lossless and --xmp.")
     if xmp:
         _check_sidecars(paths, output, name, file_format, strip, lossless, quality, carry)
         if top > 1 or len([*(ratio or []), *(size or []), *(preset or [])]) > 1:
             raise UsageError("--xmp describes one crop a photo: give one ratio, and no --top.")
         name, file_format = "{stem}", SIDECAR
     options = Options(
-        targets=make_targets(ratio or [], size or [], preset or []),
+        targets=make_targets(ratio or [], size or [], preset or [], shape),
         top=top,
         output=output,
         name=name or DEFAULT_NAME,
@@ -99,6 +109,11 @@ def crop(
         max_pixels=max_pixels or MAX_PIXELS,
         dry_run=dry_run,
         carry=carried(carry),
+        faces=not no_face_guard,
+        keep=[Region.parse(text) for text in keep or []],
+        fit=_fit(fit, pad_color),
+        shape=shape,
+        min_gain=min_gain,
     )
     show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
 
@@ -163,6 +178,15 @@ def work(
         raise typer.Exit(EXIT_FAILED)
 
 
+def _fit(fill: str | None, color: str | None) -> Fit | None:
+    """What ``--fit`` and ``--pad-color`` mean together."""
+    from autocrop.finish import AUTO, Fit
+
+    if color is not None and fill != "pad":
+        raise UsageError("--pad-color is the colour of --fit pad. Give both.")
+    return Fit(fill, color or AUTO) if fill is not None else None
+
+
 def carried(extensions: list[str] | None) -> list[str]:
     """What ``--carry`` was given, each with its dot."""
     return [text if text.startswith(".") else f".{text}" for text in extensions or []]
@@ -221,6 +245,8 @@ def _stream(paths: list[Path], options: Any, load: Callable[[], Engine], show: d
         photo = streams.read_photo(folder) if paths[0] == streams.STREAM else paths[0]
         if options.output == streams.STREAM:
             suffix = options.format or photo.suffix
+            if options.shape == "circle" and options.format is None:
+                suffix = ".png"
             target = folder / f"stdout{suffix if suffix.lower() in _writable() else '.jpg'}"
             options = dataclasses.replace(options, output=target)
         plan = Plan.make([Source(photo)], options)

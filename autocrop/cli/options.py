@@ -63,6 +63,23 @@ Presets = Annotated[
 ]
 Top = Annotated[int, option("--top", group=SHAPE, min=1, max=50, help="Up to this many clearly different crops.")]
 Upscale = Annotated[bool, option("--upscale", group=SHAPE, help="Let a size enlarge a smaller crop.")]
+NoFaceGuard = Annotated[bool, option("--no-face-guard", group=SHAPE, help="Do not look for faces; they may be cut.")]
+Keep = Annotated[
+    Optional[list[str]],
+    option("--keep", metavar="X,Y,W,H", group=SHAPE, help="A region that must stay in; in pixels, or %. Repeatable."),
+]
+Fit = Annotated[
+    Optional[str],
+    option("--fit", metavar="pad|blur", group=SHAPE, help="Enlarge the canvas where no crop of a ratio shows all."),
+]
+PadColor = Annotated[
+    Optional[str], option("--pad-color", group=SHAPE, help="Of --fit pad: white, #20262b. Default: the edge's mean.")
+]
+Shape = Annotated[str, option("--shape", group=SHAPE, help="rectangle, or circle: an avatar with transparent corners.")]
+MinGain = Annotated[
+    Optional[float],
+    option("--min-gain", metavar="X", group=SHAPE, help="Keep photos whose crop does not score X above the whole."),
+]
 
 # Where they go and how
 Output = Annotated[

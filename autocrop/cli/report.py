@@ -47,6 +47,7 @@ class Report:
         self.counts: Counter[Status] = Counter()
         """Crops by what became of them; a photo that failed counts as one."""
         self._failed: list[str] = []
+        self._kept: list[str] = []
         self._skipped: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
 
@@ -66,6 +67,8 @@ class Report:
                 self._bar.say("".join(traceback.format_exception(result.error)).rstrip())
         elif result.status is Status.SKIPPED:
             self._skipped[result.reason] += 1
+        elif result.status is Status.KEPT:
+            self._kept.append(f"kept: {result.path}")
         if result.status is Status.FOUND:
             if not self._json:
                 typer.echo(describe(result, self._verbose))
@@ -89,14 +92,14 @@ class Report:
             note(f"  skipped: {count} × {reason}")
         for text, count in self._notes.most_common():
             note(f"  note: {count} × {text}")
-        for text in self._failed:
+        for text in [*self._kept, *self._failed]:
             note(f"  {text}")
 
 
 def describe(result: Result, verbose: bool = False) -> str:
     """One line for people."""
     path = "standard input" if str(result.path) == "-" else result.path
-    if result.status in (Status.FAILED, Status.SKIPPED):
+    if result.status in (Status.FAILED, Status.SKIPPED, Status.KEPT):
         about = result.output if result.status is Status.SKIPPED and result.output else path
         named = "" if str(about) in result.reason else f"{about}: "
         return f"{result.status.value}: {named}{result.reason}"
@@ -104,6 +107,9 @@ def describe(result: Result, verbose: bool = False) -> str:
     assert result.size is not None
     found, size = result.crop, result.size
     text = f"{found.width}x{found.height} at {found.box[0]},{found.box[1]} of {found.photo[0]}x{found.photo[1]}"
+    if found.padding:
+        shown = found.box[2] - found.box[0], found.box[3] - found.box[1]
+        text = f"{shown[0]}x{shown[1]}{text[text.index(' at') :]}, padded to {found.width}x{found.height}"
     if size != (found.width, found.height):
         text += f", resized to {size[0]}x{size[1]}"
     if verbose:

@@ -36,3 +36,14 @@ class Engine(Protocol):
     def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
         """Scores ``[N]`` of *boxes* ``[N, 4]``; higher is better, comparable within one photo."""
         ...
+
+
+class ShapedEngine(Engine, Protocol):
+    """An engine that can also score crops as other shapes than rectangles; what others lack, they need not have."""
+
+    shapes: tuple[str, ...]
+    """Which: ``("rectangle", "circle")``."""
+
+    def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
+        """As :meth:`Engine.score`, of what the largest *shape* in each box shows."""
+        ...
