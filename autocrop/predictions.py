@@ -110,7 +110,7 @@ def load_predictions(path: Path, samples: Sequence[Sample]) -> list[Prediction]:
             f"{path} has no line about {len(missing)} of the {len(by_name)} photos: {named(missing)}. A photo that a "
             'program failed on gets a line, too: {"name": "...", "error": "..."}.'
         )
-    return [found[name] for name in by_name]
+    return [found[sample.name] for sample in samples]
 
 
 def named(names: Sequence[str]) -> str:

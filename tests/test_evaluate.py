@@ -211,6 +211,8 @@ def test_command_saves_what_it_measures(tmp_path):
     again = autocrop(*common, "--save", "out/said.jsonl", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, "")
     assert "exists" in again.stderr
+    inside = autocrop(*common, "--save", "out/said.jsonl/more.jsonl", cwd=tmp_path)
+    assert (inside.returncode, "cannot be written" in inside.stderr) == (2, True)
     both = autocrop(*common, "vrn", "--predictions", "out/said.jsonl", cwd=tmp_path)
     assert both.returncode == 2
     table = autocrop("eval", "--data", "gaicd:gaicd", "--predictions", "out/said.jsonl", cwd=tmp_path).stdout

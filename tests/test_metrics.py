@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -67,6 +67,7 @@ def test_correlations_by_hand():
         assert metric([5], [5]) == 0
 
 
+@settings(deadline=None)  # scipy's first call imports
 @given(st.lists(st.tuples(st.integers(-20, 20), st.integers(100, 140)), min_size=2, max_size=90))
 def test_correlations_agree_with_scipy(values):
     """Ties and all."""
@@ -96,6 +97,7 @@ def test_weighted_top_accuracy_by_hand():
     assert metrics.weighted_top_accuracy(scores, opinions, 2, 3) == pytest.approx(math.exp(-2 / 3) / 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(100, 130), min_size=4, max_size=90), st.integers(1, 4), st.sampled_from([5, 10]))
 def test_a_perfect_ranking_is_perfect(opinions, k, n):
     """However many ties; and the worst has no more than the perfect one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -59,8 +60,8 @@ def evaluate(
 
     if predictions is not None and (model is not None or weights is not None or save is not None):
         raise UsageError("--predictions measures a file. Leave out the model, --weights and --save.")
-    if save is not None and save.exists():
-        raise UsageError(f"{save} exists. Choose another name for --save, or move that file away.")
+    if save is not None:
+        _check_target(save)
     split = split or default_split(data)
     samples = load(data, split)
     if predictions is not None:
@@ -85,6 +86,19 @@ def evaluate(
         _print_ranking(report)
     else:
         _print_best_crop(report)
+
+
+def _check_target(path: Path) -> None:
+    """Whether a file can be written, asked before a long run and not after it.
+
+    Raises:
+        UsageError: it cannot, or it is there already.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists. Choose another name for --save, or move that file away.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: {folder} is no folder that can be written to.")
 
 
 def _ask(
