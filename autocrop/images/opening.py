@@ -24,6 +24,8 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp")
 ) | {*HEIF_SUFFIXES, *raw.SUFFIXES}
 """Extensions of the files in a folder that are taken for photos. A file that is named may have any."""
+BLOCK = 4096
+"""Bytes: the least that file systems lose. EXIF at the end of a file may have some zeros of its own."""
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """How files begin whose metadata and coding lie between other parts: JPEG, PNG, WebP."""
 BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
@@ -74,6 +76,8 @@ def _open(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Deco
                 raise PhotoError(too_large(name, image.width, image.height, max_pixels))
             if image.format in ("JPEG", "MPO"):
                 check_is_whole(data)
+            if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
+                raise PhotoError("its end is missing")
             if image.format == "AVIF" and isinstance(source, Path):
                 data = head
             if is_deep(image):
@@ -89,6 +93,16 @@ def _open(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Deco
         raise error if name in str(error) else damaged(name, error) from error
     except Exception as error:  # whatever a codec raises, the file is at fault
         raise damaged(name, error) from error
+
+
+def _ends_in_zeros(source: Path | bytes) -> bool:
+    """Whether a file ends in a block of zeros, as a copy does that broke off; compressed pictures never do."""
+    if isinstance(source, bytes):
+        return source.endswith(bytes(BLOCK))
+    with source.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - BLOCK))
+        return size > BLOCK and not any(file.read())
 
 
 def _formats() -> tuple[str, ...]:
