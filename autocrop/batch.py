@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from autocrop.boxes import PixelBox
@@ -84,18 +86,31 @@ def _tidied(plan: Plan) -> Iterator[Job]:
 
 def _outcome(engine: Engine | None, job: Job, plan: Plan) -> list[Result]:
     results: list[Result] = []
+    previews: list[NDArray[np.uint8]] = []
     try:
-        for result in _crop_photo(engine, job, plan):
+        for result in _crop_photo(engine, job, plan, previews):
             results.append(result)
     except Exception as error:
         reason = str(error)
         if not isinstance(error, AutocropError):  # a defect of ours shall not cost the other photos
             reason = f"autocrop ran into an error of its own, {type(error).__name__}: {error}. Please report it"
         results.append(Result(job.path, Status.FAILED, reason=_at(job.wanted[0], reason), error=error))
+    if plan.options.thumbnails and results:
+        results[0] = dataclasses.replace(results[0], thumbnail=_thumbnail(job.path, plan.options, previews))
     return results
 
 
-def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]:
+def _thumbnail(path: Path, options: Options, previews: list[NDArray[np.uint8]]) -> bytes:
+    """A small picture of a photo; nothing if it cannot be read."""
+    from autocrop.sheet import thumbnail
+
+    try:
+        return thumbnail(previews[0] if previews else open_photo(path, options.max_pixels).preview())
+    except AutocropError:
+        return b""
+
+
+def _crop_photo(engine: Engine | None, job: Job, plan: Plan, previews: list[NDArray[np.uint8]]) -> Iterator[Result]:
     options, path = plan.options, job.path
     to_do = []
     for wanted in job.wanted:
@@ -109,10 +124,12 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan) -> Iterator[Result]
     if not to_do:
         return
     photo = open_photo(path, options.max_pixels)
-    search = _Search(engine, photo, options)
+    search = _Search(engine, photo, options, previews)
     for wanted in to_do:
         try:
             crops = search.crops(wanted)
+        except PhotoError:  # for all its crops at once
+            raise
         except AutocropError as error:
             yield Result(path, Status.FAILED, wanted.files[0], reason=_at(wanted, str(error)), error=error)
             continue
@@ -191,10 +208,12 @@ def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options:
 
 
 class _Search:
-    """Finds the crops of one photo, which is analysed at the first question."""
+    """Finds the crops of one photo, which is analysed at the first question; its preview may be of use to others."""
 
-    def __init__(self, engine: Engine | None, photo: Photo, options: Options) -> None:
-        self._engine, self._photo, self._options = engine, photo, options
+    def __init__(
+        self, engine: Engine | None, photo: Photo, options: Options, previews: list[NDArray[np.uint8]]
+    ) -> None:
+        self._engine, self._photo, self._options, self._previews = engine, photo, options, previews
         self._analysed: tuple[Features, Subjects] | None = None
 
     def crops(self, wanted: Wanted) -> list[Crop]:
@@ -224,6 +243,8 @@ class _Search:
     def _analyse(self, engine: Engine, size: tuple[int, int]) -> tuple[Features, Subjects]:
         keep = [region.pixels(size) for region in self._options.keep]
         preview = self._photo.preview()
+        if self._options.thumbnails:
+            self._previews.append(preview)
         faces = find_faces(preview) if self._options.faces else NO_FACES
         return engine.encode(preview), Subjects(size, faces, keep)
 

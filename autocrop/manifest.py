@@ -61,6 +61,8 @@ class Result:
     """The output's path below the output folder, with slashes."""
     error: BaseException | None = field(default=None, compare=False)
     """What went wrong, for its traceback."""
+    thumbnail: bytes = field(default=b"", compare=False, repr=False)
+    """A small JPEG of the photo, for a contact sheet; of the photo's results only the first has it."""
 
     def to_dict(self, model: str = "", device: str = "") -> dict[str, Any]:
         """As JSON has it; ``width`` and ``height`` are those of the output, ``photo`` the size of the upright input."""

@@ -68,6 +68,8 @@ class Options:
     """Of the crops, or ``circle``."""
     min_gain: float | None = None
     """Leave a photo alone whose best crop does not score this much above the whole."""
+    thumbnails: bool = False
+    """Results bring a small picture of their photo."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from autocrop.finish import Fit
     from autocrop.manifest import Result
     from autocrop.plan import Plan
+    from autocrop.sheet import ContactSheet
     from autocrop.sources import Sources
 
 
@@ -53,6 +55,7 @@ def crop(
     lossless: cli.Lossless = False,
     xmp: cli.Xmp = False,
     carry: cli.Carry = None,
+    contact_sheet: cli.ContactSheet = None,
     dry_run: cli.DryRun = False,
     as_json: cli.Json = False,
     jobs: cli.Jobs = None,
@@ -114,12 +117,15 @@ def crop(
         fit=_fit(fit, pad_color),
         shape=shape,
         min_gain=min_gain,
+        thumbnails=contact_sheet is not None,
     )
     show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
 
     def load() -> Engine:
         return _one_thread_a_photo(load_model(model, device, weights, engine))
 
+    if contact_sheet is not None and (watch or Path("-") in (output, *paths)):
+        raise UsageError("--contact-sheet shows photos and crops that are files, of a run that ends: not - or --watch.")
     sources = Sources(recursive, output)
     jobs = jobs or default_jobs()
     if watch:
@@ -131,7 +137,7 @@ def crop(
         if not plan and not plan.settled:
             left = sources.describe_left_out()
             raise UsageError(f"There is no photo in {', '.join(map(str, paths))}{f' ({left})' if left else ''}.")
-        work(load() if len(plan) else None, plan, jobs, show, sources.describe_left_out())
+        work(load() if len(plan) else None, plan, jobs, show, sources.describe_left_out(), sheet=contact_sheet)
 
 
 def work(
@@ -141,6 +147,7 @@ def work(
     show: dict[str, bool],
     left_out: str = "",
     rename: Callable[[Result], Result] = lambda result: result,
+    sheet: Path | None = None,
 ) -> None:
     """Do every job of a plan, tell what became of it, and exit with 1 if something failed, with 130 on Ctrl-C.
 
@@ -151,6 +158,7 @@ def work(
         show: what to print, see :class:`autocrop.cli.report.Report`.
         left_out: what was not tried, in words.
         rename: changes results before they are shown.
+        sheet: where a contact sheet goes; None for none.
     """
     from autocrop.batch import run
     from autocrop.cli.report import Report
@@ -160,11 +168,16 @@ def work(
     photos = len(plan)
     to_screen = (plan.options.dry_run or show["as_json"]) and sys.stdout.isatty()  # where a bar would be in the way
     interrupted = False
-    with progress(photos > 1 and not show["quiet"] and not to_screen) as bar:
+    with (
+        _contact_sheet(sheet, plan) as page,
+        progress(photos > 1 and not show["quiet"] and not to_screen) as bar,
+    ):
         report = Report(photos, bar, **show, model=(engine.model, engine.device) if engine else ("", ""))
         try:
             for result in run(engine, plan, min(jobs, photos)):
                 report.add(rename(result))
+                if page is not None:
+                    page.add(result)
         except KeyboardInterrupt:
             interrupted = True
     report.summary(time.monotonic() - started, left_out)
@@ -185,6 +198,17 @@ def _fit(fill: str | None, color: str | None) -> Fit | None:
     if color is not None and fill != "pad":
         raise UsageError("--pad-color is the colour of --fit pad. Give both.")
     return Fit(fill, color or AUTO) if fill is not None else None
+
+
+def _contact_sheet(path: Path | None, plan: Plan) -> AbstractContextManager[ContactSheet | None]:
+    """The contact sheet, ready to be opened, if one is wanted."""
+    if path is None:
+        return nullcontext()
+    from autocrop.sheet import ContactSheet
+
+    if plan.is_input(path):
+        raise UsageError(f"--contact-sheet {path} is one of the photos. Choose another name.")
+    return ContactSheet(path)
 
 
 def carried(extensions: list[str] | None) -> list[str]:

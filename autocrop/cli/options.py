@@ -115,6 +115,10 @@ Carry = Annotated[
     Optional[list[str]],
     option("--carry", metavar=".EXT", group=OUTPUT, help="Copy such files beside a photo, too: .txt. Repeatable."),
 ]
+ContactSheet = Annotated[
+    Optional[Path],
+    option("--contact-sheet", metavar="HTML", group=OUTPUT, help="A web page of all photos with their crops."),
+]
 
 # The run
 DryRun = Annotated[bool, option("--dry-run", group=RUN, help="Find the crops, write nothing.")]
