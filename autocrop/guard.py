@@ -32,7 +32,7 @@ SMALLEST_MAIN = 0.04
 """A face lower than this share of the photo's shorter side is a passer-by's: it is not cut, but may be left out."""
 SMALLEST_WINDOW = 0.5
 """Of the sides of the largest window of a ratio: smaller ones are not looked for to avoid a cut."""
-MOST_SIZES, MOST_WINDOWS = 80, 200
+MOST_SIZES, MOST_WINDOWS = 60, 100
 """That are tried where no ordinary candidate respects everybody."""
 ROUNDING = 1e-6
 """By which a normalised float32 may be off."""

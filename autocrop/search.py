@@ -196,7 +196,7 @@ def find_crops(
     if shape in getattr(engine, "shapes", ()) and shape != "rectangle":
         engine = _Shaped(cast(ShapedEngine, engine), shape)
     guard = Guard(subjects, ratio, exact, shape == "circle") if subjects else None
-    if guard is not None and guard.best >= SOME and ratio and fit:
+    if guard is not None and ratio and fit and guard.best >= SOME:  # in this order: the best takes time to find
         return [_padded_crop(engine, features, guard, ratio, fit, shape)]
     if guard is not None:
         guard.check_keep()
