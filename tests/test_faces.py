@@ -41,6 +41,14 @@ def test_size_does_not_matter(astronaut):
     assert small * (1800, 1200, 1800, 1200) == pytest.approx(np.array([776, 327, 815, 376]), abs=12)
 
 
+def test_panoramas_are_searched_as_thoroughly(astronaut):
+    """A photo ten times as wide as high is not made so narrow that nobody is found in it."""
+    panorama = np.full((500, 5000, 3), 120, np.uint8)
+    panorama[:, 3000:3500] = astronaut[:500, :500]
+    (face,) = find_faces(panorama)
+    assert face[0] * 5000 == pytest.approx(3178, abs=12)
+
+
 def test_the_largest_face_comes_first(astronaut):
     """Two of one person, one half as large."""
     pair = np.full((512, 900, 3), 128, np.uint8)

@@ -161,6 +161,12 @@ def test_from_the_command_line(samples, tmp_path):
     page = Page(tmp_path / "s.html")
     assert len(page.articles) == len(samples) + 1
     assert page.found("a")[0]["href"] == f"out/{samples[0].stem}_9x16.jpg"
+    found = autocrop(*names, "--ratio", "1:1", "--dry-run", "--json", cwd=tmp_path)
+    (tmp_path / "crops.jsonl").write_text(found.stdout)
+    applied = autocrop("apply", "crops.jsonl", "-o", "out", "--contact-sheet", "t.html", cwd=tmp_path)
+    assert applied.returncode == 0, applied.stderr
+    page = Page(tmp_path / "t.html")
+    assert all(page.found("img", index) and page.found("i", index) for index in range(len(samples)))
     for arguments in (["-", "-o", "-"], ["--watch", "."]):
         refused = autocrop(*arguments, "--contact-sheet", "s.html", cwd=tmp_path)
         assert refused.returncode == 2

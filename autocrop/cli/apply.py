@@ -23,6 +23,7 @@ def apply(
     strip: cli.Strip = False,
     lossless: cli.Lossless = False,
     carry: cli.Carry = None,
+    contact_sheet: cli.ContactSheet = None,
     as_json: cli.Json = False,
     jobs: cli.Jobs = None,
     max_pixels: cli.MaxPixels = None,
@@ -53,10 +54,11 @@ def apply(
         lossless=lossless,
         max_pixels=max_pixels or MAX_PIXELS,
         carry=carried(carry),
+        thumbnails=contact_sheet is not None,
     )
     plan = Plan.from_rows(read_rows(_lines(manifest)), options)
     show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
-    work(None, plan, jobs or default_jobs(), show)
+    work(None, plan, jobs or default_jobs(), show, sheet=contact_sheet)
 
 
 def _lines(path: Path) -> list[str]:
