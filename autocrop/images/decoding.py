@@ -176,7 +176,8 @@ def _other_depth(image: Image.Image, data: bytes) -> int:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # the copy of it would be a whole picture, too
+    return image
 
 
 def check_is_whole(data: bytes) -> None:
