@@ -1,0 +1,97 @@
+import os
+import shutil
+
+import pytest
+
+from autocrop.errors import UsageError
+from autocrop.plan import Options, Plan, extension, make_targets
+from autocrop.sources import Source, Sources
+
+TWO = make_targets(["1:1", "1.5"], [])
+
+
+def outputs(plan, root):
+    """All files of all jobs, relative to *root*."""
+    return [file.relative_to(root).as_posix() for job in plan.jobs() for wanted in job.wanted for file in wanted.files]
+
+
+def test_names_follow_the_template(photo, tmp_path):
+    """Any arrangement of the fields, folders too; bare numbers are ratios to one."""
+    plan = Plan.make([photo], Options(TWO, top=2, output=tmp_path / "out", name="{label}/{stem}{rank}"))
+    assert outputs(plan, tmp_path / "out") == [
+        "1x1/photo_1.jpg",
+        "1x1/photo_2.jpg",
+        "1.5x1/photo_1.jpg",
+        "1.5x1/photo_2.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{stem}_{date}", r"the fields are \{stem\}, \{label\}"),
+        ("{stem", "expected '}'"),
+        ("{stem:>10}_{label}", "the fields are"),
+        ("{label}", "needs {stem}"),
+        ("../{stem}_{label}", "below the output folder"),
+        ("/tmp/{stem}_{label}", "below the output folder"),
+        ("{stem}", "lacks {label}"),
+        ("{stem}_{label}", "lacks {rank}"),
+    ],
+)
+def test_bad_templates_are_refused(template, says):
+    """Before anything is done, with what may stand there."""
+    with pytest.raises(UsageError, match=says):
+        Plan(Options(TWO, top=2, name=template))
+
+
+def test_format_of_all_outputs(photo, tmp_path):
+    """--format chooses the extension, however it is written."""
+    plan = Plan.make([photo], Options(output=tmp_path / "out", format=extension("WebP")))
+    assert outputs(plan, tmp_path) == ["out/photo_crop.webp"]
+    with pytest.raises(UsageError, match="no picture format"):
+        extension("docx")
+
+
+@pytest.mark.parametrize("former", ["", "out", "deep/er"])
+@pytest.mark.parametrize("name", ["{stem}_{label}{rank}", "{label}/{stem}"])
+def test_crops_in_a_tree_are_not_cropped_again(photo, tmp_path, former, name):
+    """Wherever in the tree a former run put them, beside the photos or in a folder, and under which name."""
+    (tmp_path / "sub").mkdir()
+    shutil.copy(photo, tmp_path / "sub" / "photo.jpg")
+    options = Options(TWO, output=tmp_path / former if former else None, name=name)
+    first = Plan.make(Sources(recursive=True).find([tmp_path]), options)
+    assert len(first) == 2
+    for job in first.jobs():
+        for wanted in job.wanted:
+            wanted.files[0].parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, wanted.files[0])
+    second = Plan.make(Sources(recursive=True).find([tmp_path]), Options(TWO, output=tmp_path / "new", name=name))
+    assert [job.path.relative_to(tmp_path).as_posix() for job in second.jobs()] == ["photo.jpg", "sub/photo.jpg"]
+    assert len(second.settled) == 4
+
+
+def test_names_like_those_of_crops_are_no_crops(photo, tmp_path):
+    """beach_2.jpg is a photo although beach.jpg is there, and so is a_1x1.jpg where no a.jpg is."""
+    for name in ("photo_2.jpg", "other_1x1.jpg", "photo_final.jpg"):
+        shutil.copy(photo, tmp_path / name)
+    assert len(Plan.make(Sources().find([tmp_path]), Options())) == 4
+
+
+def test_older_outputs_are_replaced_only_with_update(photo, tmp_path):
+    """A photo that changed since: the output says so, and --update allows it."""
+    output = tmp_path / "photo_crop.jpg"
+    shutil.copy2(photo, output)
+    assert "--overwrite" in Plan.make([photo], Options()).blocked(output, photo)
+    os.utime(output, (0, 0))
+    assert "older than its photo" in Plan.make([photo], Options()).blocked(output, photo)
+    assert Plan.make([photo], Options(update=True)).blocked(output, photo) == ""
+
+
+def test_a_photo_that_is_added_again(photo, tmp_path):
+    """While a folder is watched: the same job, and not another name."""
+    plan = Plan(Options(output=tmp_path / "out"), remember=True)
+    plan.add([Source(photo)])
+    (first,) = plan.jobs()
+    plan.add([Source(photo)])
+    assert list(plan.jobs()) == [first]
