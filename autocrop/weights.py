@@ -18,7 +18,7 @@ from autocrop.errors import AutocropError, UsageError
 
 MANIFEST = "manifest.json"
 PARTS = ("encoder", "head")
-"""The files of a scorer: photo → features, and features with boxes → scores."""
+"""The files of a scorer: photo → features, and features with boxes → scores. A model may do without the second."""
 
 
 @dataclass(frozen=True)

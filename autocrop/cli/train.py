@@ -66,7 +66,7 @@ def train(
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
-    batches = TrainingViews(training, chosen.views, chosen.batch, chosen.seed, chosen.trim)
+    batches = TrainingViews(training, chosen, saliency=network.WANTS_SALIENCY)
     with progress(not quiet) as bar:
         task = bar.add_task("Training", total=chosen.epochs * len(batches), info="")
 

@@ -54,7 +54,7 @@ def load_model(
         return TorchEngine.from_onnx(card, files, device)
     from autocrop.engines.opencv import OpenCVEngine
 
-    return OpenCVEngine(card.name, files["encoder"], files["head"])
+    return OpenCVEngine(card, files)
 
 
 def _from_checkpoint(path: Path, device: str, engine: str) -> Engine:

@@ -27,7 +27,9 @@ class TorchEngine:
 
     def __init__(self, model: str, network: CroppingModel, device: str = "cpu") -> None:
         self.model = model
+        self.network = network.NAME
         self.device = device
+        self.shapes = network.SHAPES
         self._network = network.to(device)
 
     @classmethod
@@ -42,7 +44,12 @@ class TorchEngine:
         return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
 
     @torch.inference_mode()
-    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
+    def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
         tensor = torch.from_numpy(np.ascontiguousarray(as_boxes(boxes))).to(self.device)
-        return self._network.eval().score(features.maps, tensor).float().cpu().numpy()
+        shaped = {} if shape == "rectangle" else {"shape": shape}
+        return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
+
+    def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
+        """See :class:`~autocrop.engines.base.Engine`."""
+        return {name: m[0].float().cpu().numpy() for name, m in zip(self._network.FEATURES, features.maps, strict=True)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from autocrop.models.backbones import Pyramid
 from autocrop.models.base import CroppingModel, Recipe, Views
+from autocrop.models.asmnet import ASMNet
+from autocrop.models.safrc import SAFRC
 from autocrop.models.vrn import VRN
 
-__all__ = ["MODELS", "CroppingModel", "Recipe", "Views"]
+__all__ = ["MODELS", "CroppingModel", "Pyramid", "Recipe", "Views"]
 
-MODELS: dict[str, type[CroppingModel]] = {network.NAME: network for network in (VRN,)}
+MODELS: dict[str, type[CroppingModel]] = {network.NAME: network for network in (VRN, SAFRC, ASMNet)}
 """Name on the command line → network."""

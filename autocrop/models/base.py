@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from autocrop.errors import UsageError
-from autocrop.models.backbones import BACKBONES
+from autocrop.models.backbones import BACKBONES, Backbone, Pyramid
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "step")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Recipe:
     """Scored crops of each photo a step."""
     schedule: str = "constant"
     """Learning rate over the run; cosine has a warm-up of 5 % of the steps and ends at zero."""
+    drop_at: int = 0
+    """Epochs after which the schedule ``step`` goes on with a tenth of the learning rate; 0 for never."""
     trim: float = 0.0
     """Share of photos whose margins around the best crop are trimmed at random."""
     backbone_lr: float = 1.0
@@ -36,6 +38,8 @@ class Recipe:
     clip: float = 0.0
     """Largest norm of the gradient; 0 for no limit."""
     backbone: str = "mobilenet_v2"
+    freeze_backbone: bool = False
+    """Train on the features of the backbone as ImageNet left it, computed once: no colour jitter, no trimming."""
     seed: int = 0
     average: float = 0.0
     """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none."""
@@ -52,6 +56,20 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class ScorerRecipe(Recipe):
+    """What every scorer can use beside its own loss where a data set lacks the scores its paper was written for."""
+
+    listwise: float = 0.0
+    """Weight of the listwise loss (ours, for data with one best crop a photo; see docs/training.md)."""
+    votes: float = 0.0
+    """Weight of the pairwise loss on human votes (ours; FCDB has votes, GAICD none)."""
+    temperature: float = 0.2
+    """A difference of this many MOS is one logit to the listwise and the vote loss."""
+    dropout: float = 0.0
+    """Of the pooled regions in training (ours; small data sets need it)."""
+
+
+@dataclass(frozen=True)
 class Views:
     """One photo with the crops a training step looks at."""
 
@@ -65,6 +83,12 @@ class Views:
     """``[P, 2]``: indices of crops that people compared."""
     preference: Tensor
     """``[P]``: share of the votes that the first of each pair won."""
+    maps: Pyramid | None = None
+    """What the frozen backbone makes of the photo, where that was computed before."""
+    saliency: Tensor | None = None
+    """``[H, W]`` in [0, 1], for the models that ask for it."""
+    unlabeled: Views | None = None
+    """Another photo, with boxes only, for the models that learn from such photos."""
 
 
 class CroppingModel(nn.Module, ABC):
@@ -72,6 +96,12 @@ class CroppingModel(nn.Module, ABC):
 
     NAME: str
     """On the command line and in checkpoints."""
+    FEATURES: tuple[str, ...] = ("features",)
+    """Names of what :meth:`features` returns, in exported files."""
+    SHAPES: tuple[str, ...] = ("rectangle",)
+    """Shapes of crops that :meth:`score` knows."""
+    HAS_HEAD: bool = True
+    """Whether scoring is exported as a graph; where not, the engines compute scores from the features themselves."""
     TRAINING_ONLY: tuple[str, ...] = ()
     """Prefixes of the parameters that only the loss needs; they are not exported."""
 
@@ -79,8 +109,13 @@ class CroppingModel(nn.Module, ABC):
     """With the paper's hyper-parameters as defaults."""
     RECIPES: ClassVar[Mapping[str, Recipe]] = {}
     """Recipes for data sets that the paper did not train on, by the data set's name."""
+    WANTS_SALIENCY: bool = False
+    """Whether the loss uses :attr:`Views.saliency`."""
+    WANTS_UNLABELED: bool = False
+    """Whether the loss can use :attr:`Views.unlabeled`."""
     recipe: Any
     """An instance of :attr:`RECIPE`."""
+    backbone: Backbone
 
     def __init__(self, recipe: Recipe | None = None, pretrained: bool | Path = False) -> None:  # noqa: ARG002
         """Start from the paper's recipe, or another one.
@@ -88,19 +123,34 @@ class CroppingModel(nn.Module, ABC):
         Args:
             recipe: an instance of :attr:`RECIPE`; None for the paper's.
             pretrained: where the backbone's weights come from, see
-                :class:`~autocrop.models.backbones.FusedBackbone`.
+                :class:`~autocrop.models.backbones.Backbone`.
         """
         super().__init__()
         self.recipe = recipe or self.RECIPE()
 
     @abstractmethod
-    def encode(self, image: Tensor) -> Tensor:
-        """Features ``[1, C, h, w]`` of one ImageNet-normalised photo ``[1, 3, H, W]``; H and W multiples of 32."""
+    def features(self, maps: Pyramid) -> tuple[Tensor, ...]:
+        """What the scores are computed from, made of the backbone's maps; :attr:`FEATURES` names them."""
+
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Features of one ImageNet-normalised photo ``[1, 3, H, W]``; H and W are multiples of 32."""
+        return self.features(self.backbone(image))
 
     @abstractmethod
-    def score(self, features: Tensor, boxes: Tensor) -> Tensor:
+    def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
         """Scores ``[N]`` of *boxes* ``[N, 4]`` (xyxy in [0, 1]); higher is better, comparable within a photo only."""
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Terms of the loss of one photo, already weighted; the training loop adds them up."""
+
+    def maps(self, views: Views) -> Pyramid:
+        """The backbone's maps of a photo: computed now, or the kept ones."""
+        return views.maps if views.maps is not None else self.backbone(views.image)
+
+    def train(self, mode: bool = True) -> CroppingModel:
+        """Switch to training; a frozen backbone stays as it is."""
+        super().train(mode)
+        if self.recipe.freeze_backbone:
+            self.backbone.eval().requires_grad_(False)
+        return self

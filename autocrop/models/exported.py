@@ -49,10 +49,9 @@ def fold_batch_norm(network: CroppingModel) -> CroppingModel:
     """A copy of *network* with every batch normalisation that follows a convolution folded into it."""
     network = copy.deepcopy(network).eval()
     for parent in network.modules():
-        if not isinstance(parent, nn.Sequential):
-            continue
         children = list(parent.named_children())
         for (name, first), (next_name, second) in itertools.pairwise(children):
+            # In torchvision's networks a batch normalisation is defined right behind the convolution it belongs to.
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(first, second))
                 setattr(parent, next_name, nn.Identity())

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autocrop.models.base import ScorerRecipe, Views
+
 
 def listwise_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy between the crops' true and predicted chances of being the best (ListNet, Cao et al., ICML 2007).
@@ -27,3 +29,20 @@ def vote_loss(logits: Tensor, pairs: Tensor, preference: Tensor) -> Tensor:
     """
     difference = logits[pairs[:, 0]] - logits[pairs[:, 1]]
     return F.binary_cross_entropy_with_logits(difference, preference)
+
+
+def preference_terms(predicted: Tensor, views: Views, recipe: ScorerRecipe) -> dict[str, Tensor]:
+    """The listwise loss and, where people voted, the vote loss, as far as the recipe has them.
+
+    Args:
+        predicted: ``[N]``: scores of ``views.boxes``.
+        views: what they were predicted for.
+        recipe: has the weights and the temperature.
+    """
+    logits, terms = predicted / recipe.temperature, {}
+    if recipe.listwise:
+        loss = listwise_loss(logits[: len(views.scores)], views.scores / recipe.temperature)
+        terms["listwise"] = recipe.listwise * loss
+    if recipe.votes and len(views.pairs):
+        terms["votes"] = recipe.votes * vote_loss(logits, views.pairs, views.preference)
+    return terms

@@ -1,4 +1,4 @@
-"""RoIAlign and RoDAlign as matrix products.
+"""RoIAlign, RoDAlign and crop masks, as matrix products.
 
 Averaged bilinear sampling on a grid is separable: with the weights of each box's sample rows, ``Wy [N, r, H]``, and
 columns, ``Wx [N, r, W]``, the region of interest is ``Wy · F · Wxᵀ``. That is exact, differentiable, and exports
@@ -69,3 +69,27 @@ def rod_align(features: Tensor, boxes: Tensor, size: int = 9) -> Tensor:
     inside_x = (points >= boxes[:, 0:1]) & (points <= boxes[:, 2:3])
     outside = 1 - (inside_y[:, :, None] & inside_x[:, None, :]).to(features.dtype)  # (N, P, P)
     return F.avg_pool2d(whole[None] * outside[:, None], SAMPLES)
+
+
+def coverage(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Share of each cell of a grid that lies inside each box: the crop's mask, with soft edges.
+
+    Args:
+        boxes: ``[N, 4]``, xyxy in [0, 1].
+        height: rows of the grid.
+        width: columns of the grid.
+
+    Returns:
+        ``[N, height, width]`` in [0, 1].
+    """
+    rows = _covered(boxes[:, 1], boxes[:, 3], height)
+    columns = _covered(boxes[:, 0], boxes[:, 2], width)
+    return rows[:, :, None] * columns[:, None, :]
+
+
+def _covered(low: Tensor, high: Tensor, count: int) -> Tensor:
+    """Share ``[N, count]`` of each of *count* equal parts of [0, 1] inside each interval, both ends ``[N]``."""
+    start = torch.arange(count, dtype=low.dtype, device=low.device)
+    upper = torch.minimum(high[:, None] * count, start + 1)
+    lower = torch.maximum(low[:, None] * count, start)
+    return (upper - lower).clamp(min=0)

@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocrop.models.backbones import FusedBackbone
-from autocrop.models.base import CroppingModel, Recipe, Views
-from autocrop.models.losses import listwise_loss, vote_loss
+from autocrop.models.backbones import Backbone, Pyramid
+from autocrop.models.base import CroppingModel, ScorerRecipe, Views
+from autocrop.models.losses import preference_terms
 from autocrop.models.regions import rod_align, roi_align
 
 
 @dataclass(frozen=True)
-class VRNRecipe(Recipe):
+class VRNRecipe(ScorerRecipe):
     """Section 4.2 of the paper, which the base's defaults are; the switches are those of its ablation, Table 2."""
 
     channels: int = 32
@@ -30,14 +30,6 @@ class VRNRecipe(Recipe):
     """λ of eq. 5; 0 switches the ranking gain loss off."""
     regression: float = 1.0
     """Weight of L_v, and of L_i with it."""
-    listwise: float = 0.0
-    """Weight of the listwise loss (ours, for data with one best crop a photo; see docs/training.md)."""
-    votes: float = 0.0
-    """Weight of the pairwise loss on human votes (ours; FCDB has votes, GAICD none)."""
-    temperature: float = 0.2
-    """A difference of this many MOS is one logit to the listwise and the vote loss."""
-    dropout: float = 0.0
-    """Of the pooled regions in training (ours; small data sets need it)."""
 
 
 class VRN(CroppingModel):
@@ -68,7 +60,7 @@ class VRN(CroppingModel):
 
     def __init__(self, recipe: VRNRecipe | None = None, pretrained: bool | Path = False) -> None:
         super().__init__(recipe, pretrained)
-        self.backbone = FusedBackbone(self.recipe.backbone, pretrained)
+        self.backbone = Backbone(self.recipe.backbone, pretrained)
         self.reduce = nn.Conv2d(self.backbone.out_channels, self.recipe.channels, 1)
         self.splitter = FeatureSplitter(self.recipe.channels) if self.recipe.splitter else None
         self.view_learner = DifferenceLearner(2 * self.recipe.channels, self.recipe.dropout)
@@ -76,19 +68,20 @@ class VRN(CroppingModel):
             DifferenceLearner(self.recipe.channels, self.recipe.dropout) if self.recipe.splitter else None
         )
 
-    def encode(self, image: Tensor) -> Tensor:
+    def features(self, maps: Pyramid) -> tuple[Tensor, ...]:
         """View-wise features ``[1, channels, H/16, W/16]``."""
-        return self._split(image)[0]
+        return self._split(maps)[:1]
 
-    def score(self, features: Tensor, boxes: Tensor) -> Tensor:
+    def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
         """Mean-subtracted MOS of each crop, ``[N]``: the paper's inference without the image-wise learner."""
-        return self.view_learner(torch.cat([roi_align(features, boxes), rod_align(features, boxes)], dim=1))
+        (view_wise,) = features
+        return self.view_learner(torch.cat([roi_align(view_wise, boxes), rod_align(view_wise, boxes)], dim=1))
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Eq. 5, L = L_i + L_v + λ L_r, with the listwise loss and, where people voted, the vote loss."""
-        view_wise, image_wise = self._split(views.image)
-        predicted = self.score(view_wise, views.boxes)
-        scored, logits = predicted[: len(views.scores)], predicted / self.recipe.temperature
+        view_wise, image_wise = self._split(self.maps(views))
+        predicted = self.score((view_wise,), views.boxes)
+        scored = predicted[: len(views.scores)]
         target, mean = views.scores, views.scores.mean()
         terms = {}
         if self.image_learner is not None:
@@ -100,16 +93,11 @@ class VRN(CroppingModel):
             # Without the splitter the branch predicts raw MOS: only its own mean taken off makes the two comparable.
             centred = scored if self.splitter is not None else scored - scored.mean()
             terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(centred, views.scores - mean)
-        if self.recipe.listwise:
-            loss = listwise_loss(logits[: len(target)], views.scores / self.recipe.temperature)
-            terms["listwise"] = self.recipe.listwise * loss
-        if self.recipe.votes and len(views.pairs):
-            terms["votes"] = self.recipe.votes * vote_loss(logits, views.pairs, views.preference)
-        return terms
+        return terms | preference_terms(predicted, views, self.recipe)
 
-    def _split(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def _split(self, maps: Pyramid) -> tuple[Tensor, Tensor]:
         """View-wise and image-wise features; both are the whole map without the splitter."""
-        features = self.reduce(self.backbone(image))
+        features = self.reduce(maps.fused())
         if self.splitter is None:
             return features, features
         weight = self.splitter(features)

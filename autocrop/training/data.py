@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,34 +12,46 @@ from torchvision.transforms import v2
 
 from autocrop import boxes as bx
 from autocrop.boxes import Boxes
+from autocrop.candidates import grid_anchors
 from autocrop.datasets import Sample
 from autocrop.engines import preprocess
 from autocrop.images import open_photo
-from autocrop.models.base import Views
+from autocrop.models import Recipe, Views
+from autocrop.saliency import spectral_residual
+from autocrop.training.frozen import FeatureCache
 from autocrop.training.targets import scored_views, trimmed
 
 
 class TrainingViews:
     """Batches of :class:`Views`, one photo each, in an order that only the seed and the epoch decide.
 
-    Photos are decoded once, at the network's input size, and kept: about 0.3 MB each. That a run can be resumed at
-    any epoch with the very same batches is why every epoch has its own random generator.
+    Photos are decoded once, at the network's input size, and kept: about 0.3 MB each. Every photo of every epoch has
+    its own random generator: a run can be resumed at any epoch with the very same batches, and several processes can
+    each draw their share of a batch.
 
     Args:
         samples: the training split.
-        views: scored crops a photo and step.
-        batch: photos a step; the last ones of an epoch that fill no batch are left for another epoch.
-        seed: of everything random here.
-        trim: share of photos that are trimmed at their edges, see :func:`~autocrop.training.targets.trimmed`.
+        recipe: says how many views and photos a step has, the seed, and how many photos are trimmed.
+        unlabeled: photos without annotations, one for each labelled one; empty for none.
+        saliency: add a saliency map to each photo's views.
+        cache: of the frozen backbone's features; None to let the network look at pixels.
     """
 
-    def __init__(self, samples: Sequence[Sample], views: int, batch: int, seed: int = 0, trim: float = 0.0) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        recipe: Recipe,
+        unlabeled: Sequence[Sample] = (),
+        saliency: bool = False,
+        cache: FeatureCache | None = None,
+    ) -> None:
         self.samples = samples
-        self.views = views
-        self.batch = min(batch, len(samples))
-        self.seed = seed
-        self.trim = trim
-        self._decoded: dict[int, NDArray[np.uint8]] = {}
+        self.unlabeled = unlabeled
+        self.recipe = recipe
+        self.batch = min(recipe.batch, len(samples))
+        self._saliency = saliency
+        self._cache = cache
+        self._decoded: dict[str, NDArray[np.uint8]] = {}
         # The jitter of GAIC's authors, in torchvision's terms (docs/models.md).
         self._colours = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
 
@@ -46,36 +59,73 @@ class TrainingViews:
         """Steps an epoch."""
         return len(self.samples) // self.batch
 
-    def epoch(self, number: int) -> Iterator[list[Views]]:
-        """The batches of epoch *number*, counted from 0."""
-        rng = np.random.default_rng([self.seed, number])
-        order = rng.permutation(len(self.samples))
-        for step in range(len(self)):
-            yield [self._draw(index, rng) for index in order[step * self.batch : (step + 1) * self.batch]]
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Iterator[list[Views]]:
+        """The batches of epoch *number*, counted from 0; the last photos that fill no batch are left out.
 
-    def _draw(self, index: int, rng: np.random.Generator) -> Views:
-        sample, pixels = self.samples[index], self._decode(index)
-        if rng.random() < self.trim:
+        Args:
+            number: of the epoch.
+            rank: of this process.
+            world: how many processes share each batch; each gets every *world*-th photo of it.
+        """
+        order = np.random.default_rng([self.recipe.seed, number]).permutation(len(self.samples))
+        for step in range(len(self)):
+            chosen = order[step * self.batch : (step + 1) * self.batch]
+            yield [self._draw(int(index), number) for index in chosen[rank::world]]
+
+    def _draw(self, index: int, epoch: int) -> Views:
+        seed = [self.recipe.seed, epoch, index]
+        rng = np.random.default_rng(seed)
+        # torchvision's transforms draw from torch's own generator.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))
+            views = self._labelled(self.samples[index], rng)
+            if not self.unlabeled:
+                return views
+            other = self.unlabeled[int(rng.integers(len(self.unlabeled)))]
+            anchors = grid_anchors(other.aspect)
+            anchors = anchors[rng.permutation(len(anchors))[: self.recipe.views]]
+            empty = np.empty(0, np.float32)
+            unlabeled = self._views(other, self._decode(other), rng, anchors, empty, np.empty((0, 2), np.int64), empty)
+        return dataclasses.replace(views, unlabeled=unlabeled)
+
+    def _labelled(self, sample: Sample, rng: np.random.Generator) -> Views:
+        pixels = self._decode(sample)
+        if self._cache is None and rng.random() < self.recipe.trim:
             sample, pixels = trimmed(sample, pixels, rng)
             pixels = preprocess.resize(pixels)
-        boxes, scores = scored_views(sample, self.views, rng)
+        boxes, scores = scored_views(sample, self.recipe.views, rng)
         pairs, preference = np.empty((0, 2), np.int64), np.empty(0, np.float32)
         if sample.votes is not None:
             pairs = len(boxes) + np.arange(2 * len(sample.votes.counts)).reshape(-1, 2)
             preference = (sample.votes.counts[:, 0] / sample.votes.counts.sum(axis=1)).astype(np.float32)
             boxes = np.concatenate([boxes, sample.votes.pairs.reshape(-1, 4)])
-        image, boxes = self._augmented(torch.from_numpy(pixels.transpose(2, 0, 1)), boxes, rng)
-        mean, std = preprocess.MEAN.tolist(), preprocess.STD.tolist()
-        image = v2.functional.normalize(image.float() / 255, mean, std)[None]
-        to_tensor = torch.from_numpy
-        return Views(image, to_tensor(boxes), to_tensor(scores), to_tensor(pairs), to_tensor(preference))
+        return self._views(sample, pixels, rng, boxes, scores, pairs, preference)
 
-    def _augmented(self, image: torch.Tensor, boxes: Boxes, rng: np.random.Generator) -> tuple[torch.Tensor, Boxes]:
-        if rng.random() < 0.5:
-            image, boxes = image.flip(-1), bx.flip(boxes)
-        return self._colours(image), boxes
+    def _views(
+        self,
+        sample: Sample,
+        pixels: NDArray[np.uint8],
+        rng: np.random.Generator,
+        boxes: Boxes,
+        scores: NDArray[np.float32],
+        pairs: NDArray[np.int64],
+        preference: NDArray[np.float32],
+    ) -> Views:
+        """Augment and normalise a photo, and add what the model wants beside it."""
+        flipped = bool(rng.random() < 0.5)
+        if flipped:
+            pixels, boxes = np.ascontiguousarray(pixels[:, ::-1]), bx.flip(boxes)
+        saliency = torch.from_numpy(spectral_residual(pixels)) if self._saliency else None
+        image = torch.from_numpy(pixels.transpose(2, 0, 1))
+        if self._cache is None:
+            image = self._colours(image)
+        image = v2.functional.normalize(image.float() / 255, preprocess.MEAN.tolist(), preprocess.STD.tolist())[None]
+        maps = self._cache.maps(f"{sample.path.resolve()} {flipped}", image) if self._cache is not None else None
+        scored, compared, preferred = map(torch.from_numpy, (scores, pairs, preference))
+        return Views(image, torch.from_numpy(boxes), scored, compared, preferred, maps, saliency)
 
-    def _decode(self, index: int) -> NDArray[np.uint8]:
-        if index not in self._decoded:
-            self._decoded[index] = preprocess.resize(open_photo(self.samples[index].path).preview())
-        return self._decoded[index]
+    def _decode(self, sample: Sample) -> NDArray[np.uint8]:
+        name = str(sample.path)
+        if name not in self._decoded:
+            self._decoded[name] = preprocess.resize(open_photo(sample.path).preview())
+        return self._decoded[name]

@@ -1,4 +1,4 @@
-"""Checkpoint → two ONNX graphs that OpenCV runs, and back.
+"""Checkpoint → ONNX graphs that OpenCV runs, and back.
 
 Batch normalisation is folded into the convolutions first, and the initialisers keep the names of the folded
 network's parameters. So the graphs are also the weights file of the torch engine, and the two cannot differ.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class _Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return self.network.encode(image)
 
 
@@ -44,28 +45,34 @@ class _Head(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, features: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, boxes: Tensor, *features: Tensor) -> Tensor:
         return self.network.score(features, boxes)
 
 
-def export(network: CroppingModel, encoder: Path, head: Path) -> None:
-    """Write *network* as two ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
+def export(network: CroppingModel, paths: Mapping[str, Path]) -> None:
+    """Write *network* as ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
 
     The graphs take any input size that is a multiple of 32 and any number of boxes.
+
+    Args:
+        network: in any mode.
+        paths: of the ``encoder`` and, unless the engines do its work themselves, of the ``head``.
     """
     network = fold_batch_norm(network).cpu().eval()
     image = torch.zeros(1, 3, 256, 384)
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
     with torch.no_grad():
-        features = network.encode(image)
+        features, larger = network.encode(image), network.encode(torch.zeros(1, 3, 320, 480))
     size = torch.export.Dim
     strides = {2: 32 * size("rows", min=4, max=64), 3: 32 * size("columns", min=4, max=64)}
-    _write(_Encoder(network), (image,), ["image"], "features", {"image": strides}, encoder)
-    shapes = {
-        "features": {2: size("height", min=2, max=4096), 3: size("width", min=2, max=4096)},
-        "boxes": {0: size("boxes", min=1, max=1_000_000)},
-    }
-    _write(_Head(network), (features, boxes), ["features", "boxes"], "scores", shapes, head)
+    _write(_Encoder(network), (image,), ["image"], network.FEATURES, {"image": strides}, paths["encoder"])
+    if "head" not in paths:
+        return
+    plane = {2: size("height", min=2, max=4096), 3: size("width", min=2, max=4096)}
+    # Some features have the photo's size, in some units, others always the same.
+    planes = tuple(plane if one.shape != other.shape else {} for one, other in zip(features, larger, strict=True))
+    shapes = {"boxes": {0: size("boxes", min=1, max=1_000_000)}, "features": planes}
+    _write(_Head(network), (boxes, *features), ["boxes", *network.FEATURES], ("scores",), shapes, paths["head"])
 
 
 def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -> list[Path]:
@@ -85,8 +92,9 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
     state = load_checkpoint(checkpoint)
     network = network_from_checkpoint(checkpoint)
     name = name or network.NAME
-    paths = {part: folder / f"{name}.{part}.onnx" for part in PARTS}
-    export(network, paths["encoder"], paths["head"])
+    parts = PARTS if network.HAS_HEAD else PARTS[:1]
+    paths = {part: folder / f"{name}.{part}.onnx" for part in parts}
+    export(network, paths)
     card = ModelCard(
         name=name,
         network=network.NAME,
@@ -101,7 +109,12 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
 
 
 def _write(
-    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, shapes: dict[str, Any], path: Path
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: Sequence[str],
+    shapes: dict[str, Any],
+    path: Path,
 ) -> None:
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -113,7 +126,7 @@ def _write(
                 module.eval(),
                 inputs,
                 input_names=names,
-                output_names=[output],
+                output_names=list(outputs),
                 dynamic_shapes=shapes,
                 opset_version=OPSET,
                 dynamo=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from autocrop.errors import AutocropError
-from autocrop.models import MODELS, CroppingModel, Recipe, Views
+from autocrop.errors import AutocropError, UsageError
+from autocrop.models import MODELS, CroppingModel, Pyramid, Recipe, Views
 
 WARM_UP = 0.05
 """Share of a cosine run's steps in which the learning rate rises."""
@@ -27,10 +28,13 @@ LAST, BEST, LOG = "last.pt", "best.pt", "log.jsonl"
 class Batches(Protocol):
     """What the loop needs of the training data; :class:`~autocrop.training.data.TrainingViews` is one."""
 
+    batch: int
+    """Photos an optimiser step."""
+
     def __len__(self) -> int: ...
 
-    def epoch(self, number: int) -> Iterator[list[Views]]:
-        """The batches of an epoch, the same ones however often they are asked for."""
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Iterator[list[Views]]:
+        """One process's share of the batches of an epoch, the same ones however often they are asked for."""
         ...
 
 
@@ -53,6 +57,7 @@ def fit(
     validate: Callable[[CroppingModel], dict[str, float]],
     select: str = "iou",
     device: str = "cpu",
+    amp: bool = False,
     resume: bool = False,
     data: str = "",
     on_step: Callable[[Progress], None] = lambda progress: None,
@@ -61,8 +66,10 @@ def fit(
     """Train *network* by its own recipe and loss.
 
     Every epoch ends with validation, a line in ``log.jsonl``, and the checkpoint ``last.pt``; the epoch with the
-    highest *select* is also ``best.pt``. Every epoch seeds torch from the recipe's seed and its own number, so that
-    a resumed run takes the same steps as one that was never stopped.
+    highest *select* is also ``best.pt``. Every photo of every step seeds torch from the recipe's seed and its own
+    place in the run, so that a resumed run takes the same steps as one that was never stopped, and several processes
+    (``torchrun``) the same as one. Gradients add up over the photos of a batch, so a batch of any size needs the
+    memory of one photo. The first of several processes validates and writes the files.
 
     Args:
         network: moved to *device*.
@@ -70,7 +77,8 @@ def fit(
         folder: of the run; made if it does not exist.
         validate: network → metrics, after each epoch.
         select: the metric, higher is better, by which ``best.pt`` is chosen.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        amp: compute the loss in bfloat16 where torch finds that safe.
         resume: go on from ``last.pt`` in *folder*.
         data: name of the data set, kept in the checkpoints for the model card.
         on_step: called after every optimiser step.
@@ -82,9 +90,12 @@ def fit(
     Raises:
         AutocropError: the folder already has a run and *resume* is not set, or the other way round, or the loss is
             not finite.
+        UsageError: a batch cannot be shared evenly by the processes.
     """
     recipe = network.recipe
-    network.to(device)
+    team = Team.of()
+    team.check(batches)
+    network.to(device).train()  # which parameters train depends on the recipe
     optimiser = torch.optim.AdamW(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
     averaged = None
@@ -99,35 +110,108 @@ def fit(
         first, best = _restore(last, network, parts)
     elif last.exists():
         raise AutocropError(f"{folder} already holds a run. Go on with --resume, or choose another folder with -o.")
-    folder.mkdir(parents=True, exist_ok=True)
+    team.wait()  # nobody writes before everybody has looked
+
+    def save(epoch: int, metrics: dict[str, float]) -> None:
+        saved = {"metrics": metrics, "epoch": epoch, "data": data}
+        states = {name: part.state_dict() for name, part in parts.items()}
+        _save(last, kept, **saved, **states, raw=network.state_dict(), best=best)
+
+    kept = network if averaged is None else cast(CroppingModel, averaged.module)
+    shared = _Loss(network, device, amp)
+    step_loss: nn.Module = shared
+    if team.size > 1:
+        # Some photos have no votes or no pairs, and so no gradient for some parameters.
+        step_loss = nn.parallel.DistributedDataParallel(shared, find_unused_parameters=True, broadcast_buffers=False)
+    if team.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            save(0, {})  # a run that is stopped in its first epoch can be resumed, too
     for epoch in range(first, recipe.epochs):
         started = time.monotonic()
         losses: dict[str, float] = {}
-        for progress in _epoch(network, batches, epoch, optimiser, device):
+        network.train()
+        for progress in _epoch(step_loss, network, batches, epoch, optimiser, team):
             scheduler.step()
             if averaged is not None:
                 averaged.update_parameters(network)
             losses = progress.losses
             on_step(progress)
-        kept = network if averaged is None else cast(CroppingModel, averaged.module)
-        metrics = validate(kept)
-        row = {
-            "epoch": epoch + 1,
-            "loss": losses,
-            "metrics": metrics,
-            "lr": optimiser.param_groups[0]["lr"],
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
-        _log(folder / LOG, row)
-        saved = {"metrics": metrics, "epoch": epoch + 1, "data": data}
-        if metrics[select] > best:
-            best = metrics[select]
-            _save(folder / BEST, kept, **saved)
-        states = {name: part.state_dict() for name, part in parts.items()}
-        _save(last, kept, **saved, **states, raw=network.state_dict(), best=best)
-        on_epoch(row)
+        if team.leads:
+            metrics = validate(kept)
+            row = {
+                "epoch": epoch + 1,
+                "loss": losses,
+                "metrics": metrics,
+                "lr": optimiser.param_groups[0]["lr"],
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
+            _log(folder / LOG, row)
+            if metrics[select] > best:
+                best = metrics[select]
+                _save(folder / BEST, kept, metrics=metrics, epoch=epoch + 1, data=data)
+            save(epoch + 1, metrics)
+            on_epoch(row)
+        team.wait()
     return folder / BEST
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train together, each with its own share of every batch; usually one."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def of(cls) -> Team:
+        """This process's place, as ``torchrun`` and :func:`torch.distributed.init_process_group` made it."""
+        if not distributed.is_initialized():
+            return cls()
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def check(self, batches: Batches) -> None:
+        """Raise a UsageError if a batch cannot be shared evenly: the mean of gradients would be another one."""
+        if batches.batch % self.size:
+            raise UsageError(
+                f"A batch of {batches.batch} photos cannot be shared evenly by {self.size} processes. "
+                f"Choose a multiple of {self.size} with --batch."
+            )
+
+    def wait(self) -> None:
+        """Wait for the others."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """Means over all processes."""
+        if self.size == 1:
+            return values
+        everywhere: list[Any] = [None] * self.size
+        distributed.all_gather_object(everywhere, values)
+        names = {name: None for part in everywhere for name in part}
+        return {name: sum(part.get(name, 0.0) for part in everywhere) / self.size for name in names}
+
+
+class _Loss(nn.Module):
+    """The loss of one photo as a module's forward pass, which is what torch's DDP can watch."""
+
+    def __init__(self, network: CroppingModel, device: str, amp: bool) -> None:
+        super().__init__()
+        self.network = network
+        self._device = device
+        self._amp = amp
+
+    def forward(self, views: Views, seed: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed)  # of dropout
+        with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._amp):
+            return self.network.loss(_to(views, self._device))
 
 
 def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -138,6 +222,8 @@ def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         if recipe.schedule == "constant":
             return 1.0
+        if recipe.schedule == "step":
+            return 0.1 if recipe.drop_at and step >= recipe.drop_at * steps else 1.0
         if step < warm_up:
             return (step + 1) / warm_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
@@ -181,31 +267,40 @@ def network_from_checkpoint(path: Path) -> CroppingModel:
 
 
 def _epoch(
-    network: CroppingModel, batches: Batches, epoch: int, optimiser: torch.optim.Optimizer, device: str
+    loss: nn.Module,
+    network: CroppingModel,
+    batches: Batches,
+    epoch: int,
+    optimiser: torch.optim.Optimizer,
+    team: Team,
 ) -> Iterator[Progress]:
     """Take the steps of one epoch; yields after each."""
-    torch.manual_seed(network.recipe.seed * 1_000_003 + epoch)
-    network.train()
     totals: dict[str, float] = {}
-    for step, batch in enumerate(batches.epoch(epoch), start=1):
-        for name, value in _step(network, batch, optimiser, device).items():
+    for step, batch in enumerate(batches.epoch(epoch, team.rank, team.size), start=1):
+        place = (network.recipe.seed * 1_000 + epoch) * 1_000_000 + step
+        seeds = [place * 1_000 + i * team.size + team.rank for i in range(len(batch))]
+        means = team.mean(_step(loss, network, batch, seeds, optimiser))
+        for name, value in means.items():
             totals[name] = totals.get(name, 0.0) + value
         yield Progress(epoch, step, len(batches), {name: total / step for name, total in totals.items()})
 
 
 def _step(
-    network: CroppingModel, batch: list[Views], optimiser: torch.optim.Optimizer, device: str
+    loss: nn.Module, network: CroppingModel, batch: list[Views], seeds: list[int], optimiser: torch.optim.Optimizer
 ) -> dict[str, float]:
     """One optimiser step over the photos of *batch*; returns the mean of each term of the loss."""
     optimiser.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
-    for views in batch:
-        terms = network.loss(_to(views, device))
-        loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
-            raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
-        (loss / len(batch)).backward()  # type: ignore[no-untyped-call]
+    for number, (views, seed) in enumerate(zip(batch, seeds, strict=True), start=1):
+        # Processes exchange their gradients once a step, with the last photo.
+        shares = number == len(batch) or not isinstance(loss, nn.parallel.DistributedDataParallel)
+        with contextlib.nullcontext() if shares else loss.no_sync():  # type: ignore[operator]
+            terms = loss(views, seed)
+            total = torch.stack(list(terms.values())).sum()
+            if not torch.isfinite(total):
+                values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
+                raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
+            (total / len(batch)).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
             means[name] = means.get(name, 0.0) + value.item() / len(batch)
     if network.recipe.clip:
@@ -217,15 +312,21 @@ def _step(
 def _parameter_groups(network: CroppingModel) -> list[dict[str, Any]]:
     """The backbone's parameters with their own learning rate, and the rest."""
     recipe = network.recipe
-    named = list(network.named_parameters())
+    named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
     backbone = [parameter for name, parameter in named if name.startswith("backbone.")]
     others = [parameter for name, parameter in named if not name.startswith("backbone.")]
     return [{"params": others}, {"params": backbone, "lr": recipe.lr * recipe.backbone_lr}]
 
 
-def _to(views: Views, device: str) -> Views:
-    tensors: dict[str, Tensor] = {field.name: getattr(views, field.name) for field in dataclasses.fields(views)}
-    return Views(**{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
+def _to(value: Any, device: str) -> Any:
+    """Tensors, and what holds them, on *device*."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Views):
+        return Views(**{field.name: _to(getattr(value, field.name), device) for field in dataclasses.fields(value)})
+    if isinstance(value, Pyramid):
+        return value.each(lambda part: part.to(device, non_blocking=True))
+    return value
 
 
 def _restore(path: Path, network: CroppingModel, parts: dict[str, Any]) -> tuple[int, float]:

@@ -1,0 +1,68 @@
+"""Feature cache: what a frozen backbone makes of the training photos, computed once and kept in half precision.
+
+With it a run on a CPU takes minutes, which is what comparisons of many runs need. Photos come as they are and
+mirrored; colour jitter and trimming would need the backbone again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from autocrop.models.backbones import Backbone, Pyramid
+
+
+class FeatureCache:
+    """Maps of photos by name, in memory and, if a folder is given, on disk for the runs that follow.
+
+    Args:
+        backbone: in the state in which it stays.
+        folder: may serve any number of data sets and backbones: a file's name has the digest of all it depends on.
+        device: that runs the backbone.
+    """
+
+    def __init__(self, backbone: Backbone, folder: Path | None = None, device: str = "cpu") -> None:
+        self._backbone = backbone.to(device).eval()
+        self._folder = folder
+        self._device = device
+        self._digest = _digest(backbone)
+        self._kept: dict[str, Pyramid] = {}
+
+    def maps(self, name: str, image: Tensor) -> Pyramid:
+        """Maps, on the CPU, of the photo that *name* identifies, whose pixels are *image* ``[1, 3, H, W]``."""
+        if name not in self._kept:
+            self._kept[name] = self._read(name, image)
+        return self._kept[name].each(Tensor.float)
+
+    def _read(self, name: str, image: Tensor) -> Pyramid:
+        if self._folder is None:
+            return self._computed(image)
+        key = hashlib.sha256(f"{self._digest} {name} {tuple(image.shape)}".encode()).hexdigest()
+        path = self._folder / key[:2] / f"{key[2:34]}.pt"
+        try:
+            return Pyramid(*torch.load(path, weights_only=True))
+        except FileNotFoundError:
+            maps = self._computed(image)
+        self._folder.joinpath(key[:2]).mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        torch.save(tuple(maps), temporary)
+        os.replace(temporary, path)
+        return maps
+
+    @torch.no_grad()
+    def _computed(self, image: Tensor) -> Pyramid:
+        maps: Pyramid = self._backbone(image.to(self._device))
+        return maps.each(lambda part: part.half().cpu())
+
+
+def _digest(backbone: Backbone) -> str:
+    """Of the weights, and of which blocks are collected."""
+    digest = hashlib.sha256(f"{type(backbone).__name__} {backbone.peaks}".encode())
+    for name, tensor in backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
