@@ -130,8 +130,13 @@ def cell_edges(
     low: NDArray[np.floating], high: NDArray[np.floating], count: int, size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First pixels, and those behind the last, of *count* equal cells of each interval ``[N]``, both ``[N, count]``."""
-    share = np.linspace(0, 1, count + 1)
+    share = cell_shares(count)
     low, high = low.astype(np.float64), high.astype(np.float64)
     edges = np.rint((low[:, None] + (high - low)[:, None] * share) * size).astype(np.int64)
     start = np.minimum(edges[:, :-1], size - 1)
     return start, np.maximum(edges[:, 1:], start + 1)
+
+
+def cell_shares(count: int) -> NDArray[np.float64]:
+    """Where the edges of *count* equal cells lie in an interval, ``[count + 1]`` from 0 to 1."""
+    return np.linspace(0, 1, count + 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -15,12 +18,13 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="Model to train: vrn.")],
+    model: Annotated[str, typer.Argument(help="Model to train: vrn, safrc or asmnet.")],
     data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoints and log.")],
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the recipe's.")] = None,
     batch: Annotated[
-        Optional[int], typer.Option(min=1, help="Photos an optimiser step, instead of the recipe's.")
+        Optional[int],
+        typer.Option(min=1, help="Photos an optimiser step; their gradients add up, in the memory of one photo."),
     ] = None,
     lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the recipe's.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of everything random.")] = None,
@@ -31,15 +35,29 @@ def train(
         Optional[list[str]],
         typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the model's recipe. Repeatable."),
     ] = None,
+    backbone: Annotated[Optional[str], typer.Option(help="torchvision network to start from.")] = None,
     backbone_weights: Annotated[
         Optional[Path], typer.Option(help="ImageNet weights from a file, instead of torchvision's download.")
     ] = None,
+    freeze_backbone: Annotated[
+        bool, typer.Option("--freeze-backbone", help="Train the rest on features that are computed once: minutes.")
+    ] = False,
+    feature_cache: Annotated[
+        Optional[Path], typer.Option(help="Folder that keeps the frozen features for other runs, some GB.")
+    ] = None,
+    unlabeled: Annotated[
+        Optional[Path], typer.Option(help="Folder of photos without annotations to learn from (safrc).")
+    ] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Mixed precision: bfloat16 where that is safe.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model, validating after every epoch. Needs torch: the extra "torch" of autocrop-photo."""
+    """Train a model, validating after every epoch. Needs torch: the extra "torch" of autocrop-photo.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m autocrop train ...
+    """
     from autocrop.engines import pick_device, require_torch
 
     require_torch("Training")
@@ -49,25 +67,42 @@ def train(
     from autocrop.engines.torch import TorchEngine
     from autocrop.evaluate import evaluate
     from autocrop.models import MODELS
+    from autocrop.training import team
     from autocrop.training.data import TrainingViews
+    from autocrop.training.frozen import CachedEngine, FeatureCache
     from autocrop.training.loop import Progress, fit
+    from autocrop.training.record import draw_curves, write_config
 
     if model not in MODELS:
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
     if recipe not in ("auto", "paper"):
         raise UsageError(f"There is no recipe '{recipe}'. Use auto or paper.")
+    if unlabeled is not None and not MODELS[model].WANTS_UNLABELED:
+        able = ", ".join(name for name, network in MODELS.items() if network.WANTS_UNLABELED)
+        raise UsageError(
+            f"{model} does not learn from photos without annotations. Leave out --unlabeled, or use {able}."
+        )
     name = data.partition(":")[0]
     start = MODELS[model].RECIPE()
     if recipe == "auto":
         start = MODELS[model].RECIPES.get(name, start)
-    chosen = _changed(start, override or [], epochs=epochs, batch=batch, lr=lr, seed=seed)
+    flags = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "backbone": backbone}
+    chosen = _changed(start, override or [], freeze_backbone=freeze_backbone or None, **flags)
+    if feature_cache is not None and not chosen.freeze_backbone:
+        raise UsageError("--feature-cache keeps the features of a frozen backbone. Add --freeze-backbone.")
     training, validation = load(data, "train"), load(data, "val")
+    others = load(f"folder:{unlabeled}", "train") if unlabeled is not None else ()
+    device = team.join(pick_device(device))
+    leads = team.Team.of().leads
+    quiet = quiet or not leads
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
-    batches = TrainingViews(training, chosen, saliency=network.WANTS_SALIENCY)
-    with progress(not quiet) as bar:
+    cache = FeatureCache(network.backbone, feature_cache, device) if chosen.freeze_backbone else None
+    batches = TrainingViews(training, chosen, others, network.wants_saliency, cache)
+    with progress(not quiet) as bar, contextlib.ExitStack() as closing:
+        closing.callback(team.leave)
         task = bar.add_task("Training", total=chosen.epochs * len(batches), info="")
 
         def on_step(step: Progress) -> None:
@@ -76,29 +111,39 @@ def train(
             bar.update(task, completed=done, description=f"Epoch {step.epoch + 1}/{chosen.epochs}", info=info)
 
         def on_epoch(row: dict[str, Any]) -> None:
+            draw_curves(output)
             values = [*row["loss"].items(), *row["metrics"].items()]
             text = ", ".join(f"{name} {value:.4f}" for name, value in values)
-            if quiet:
-                return
-            bar.say(f"epoch {row['epoch']}/{chosen.epochs}: {text} ({row['seconds']:.0f} s)")
+            if not quiet:
+                bar.say(f"epoch {row['epoch']}/{chosen.epochs}: {text} ({row['seconds']:.0f} s)")
 
         def validate(network: Any) -> dict[str, float]:
             bar.update(task, info="validating")
-            report = evaluate(TorchEngine(model, network, pick_device(device)), validation)
-            keys = ("iou", "bde", "pair_accuracy", "pair_accuracy_strong")
-            return {key: report[key] for key in keys if report[key] is not None}
+            engine = CachedEngine(network, cache, device) if cache else TorchEngine(model, network, device)
+            report = evaluate(engine, validation)
+            return {key: value for key, value in report.items() if isinstance(value, float)}
 
-        best = fit(
-            network,
-            batches,
-            output,
-            validate=validate,
-            device=pick_device(device),
-            resume=resume,
-            data=name,
-            on_step=on_step,
-            on_epoch=on_epoch,
-        )
+        def on_start() -> None:
+            command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+            write_config(output, model, data, command, chosen, device=device, amp=amp)
+
+        try:
+            best = fit(
+                network,
+                batches,
+                output,
+                validate=validate,
+                device=device,
+                amp=amp,
+                resume=resume,
+                data=name,
+                on_start=on_start,
+                on_step=on_step,
+                on_epoch=on_epoch,
+            )
+        except KeyboardInterrupt:
+            note(f"Interrupted. The epochs done are in {output}; the same command with --resume goes on after them.")
+            raise
     if not quiet:
         note(f"Best checkpoint: {best}. Make it usable for cropping with: autocrop models export {best} -o FOLDER")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from autocrop.models.asmnet import ASMNet
 from autocrop.models.backbones import Pyramid
 from autocrop.models.base import CroppingModel, Recipe, Views
-from autocrop.models.asmnet import ASMNet
 from autocrop.models.safrc import SAFRC
 from autocrop.models.vrn import VRN
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocrop.composition import SHAPES, Cells, pattern
+from autocrop.composition import SHAPES, Cells, cell_shares, pattern
 from autocrop.models.backbones import Backbone, Pyramid
 from autocrop.models.base import CroppingModel, ScorerRecipe, Views
 from autocrop.models.losses import preference_terms
@@ -61,7 +61,6 @@ class ASMNet(CroppingModel):
     FEATURES = ("scores",)
     SHAPES = SHAPES
     HAS_HEAD = False
-    WANTS_SALIENCY = True
     recipe: ASMNetRecipe
 
     def __init__(self, recipe: ASMNetRecipe | None = None, pretrained: bool | Path = False) -> None:
@@ -73,6 +72,11 @@ class ASMNet(CroppingModel):
         self.maps_to_scores = nn.ModuleList(
             nn.Conv2d(channels, partitions, 1, bias=i == 0) for i, channels in enumerate(self.backbone.channels)
         )
+
+    @property
+    def wants_saliency(self) -> bool:
+        """See the base class."""
+        return self.recipe.saliency > 0
 
     def features(self, maps: Pyramid) -> tuple[Tensor, ...]:
         """The score map M, ``[1, L, H, W]``, as large as the photo.
@@ -133,7 +137,7 @@ def pooled_scores(score_map: Tensor, boxes: Tensor, cells: Cells) -> Tensor:
 
 def _cell_edges(low: Tensor, high: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
     """See :func:`autocrop.composition.cell_edges`."""
-    share = torch.linspace(0, 1, count + 1, dtype=torch.float64, device=low.device)
+    share = torch.from_numpy(cell_shares(count)).to(low.device)
     low, high = low.double(), high.double()
     edges = torch.round((low[:, None] + (high - low)[:, None] * share) * size).long()
     start = edges[:, :-1].clamp(max=size - 1)

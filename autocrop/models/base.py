@@ -109,8 +109,6 @@ class CroppingModel(nn.Module, ABC):
     """With the paper's hyper-parameters as defaults."""
     RECIPES: ClassVar[Mapping[str, Recipe]] = {}
     """Recipes for data sets that the paper did not train on, by the data set's name."""
-    WANTS_SALIENCY: bool = False
-    """Whether the loss uses :attr:`Views.saliency`."""
     WANTS_UNLABELED: bool = False
     """Whether the loss can use :attr:`Views.unlabeled`."""
     recipe: Any
@@ -127,6 +125,11 @@ class CroppingModel(nn.Module, ABC):
         """
         super().__init__()
         self.recipe = recipe or self.RECIPE()
+
+    @property
+    def wants_saliency(self) -> bool:
+        """Whether the loss uses :attr:`Views.saliency`."""
+        return False
 
     @abstractmethod
     def features(self, maps: Pyramid) -> tuple[Tensor, ...]:

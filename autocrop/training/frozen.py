@@ -10,9 +10,15 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from autocrop.engines import preprocess
+from autocrop.engines.base import Features
+from autocrop.engines.torch import TorchEngine
+from autocrop.models import CroppingModel
 from autocrop.models.backbones import Backbone, Pyramid
 
 
@@ -29,7 +35,7 @@ class FeatureCache:
         self._backbone = backbone.to(device).eval()
         self._folder = folder
         self._device = device
-        self._digest = _digest(backbone)
+        self._digest = ""
         self._kept: dict[str, Pyramid] = {}
 
     def maps(self, name: str, image: Tensor) -> Pyramid:
@@ -41,6 +47,8 @@ class FeatureCache:
     def _read(self, name: str, image: Tensor) -> Pyramid:
         if self._folder is None:
             return self._computed(image)
+        if not self._digest:  # not before: a resumed run loads its weights late
+            self._digest = _digest(self._backbone)
         key = hashlib.sha256(f"{self._digest} {name} {tuple(image.shape)}".encode()).hexdigest()
         path = self._folder / key[:2] / f"{key[2:34]}.pt"
         try:
@@ -66,3 +74,26 @@ def _digest(backbone: Backbone) -> str:
         digest.update(name.encode())
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+class CachedEngine(TorchEngine):
+    """Validates a network with a frozen backbone: photos that come again are not encoded again.
+
+    Args:
+        network: whose backbone the *cache* has.
+        cache: of the training photos, and now of these, too.
+        device: see :class:`~autocrop.engines.torch.TorchEngine`.
+    """
+
+    def __init__(self, network: CroppingModel, cache: FeatureCache, device: str) -> None:
+        super().__init__(network.NAME, network, device)
+        self._cache = cache
+
+    @torch.inference_mode()
+    def encode(self, image: NDArray[np.uint8]) -> Features:
+        """See :class:`~autocrop.engines.base.Engine`."""
+        pixels = preprocess.resize(image)
+        name = hashlib.sha256(pixels.tobytes()).hexdigest()
+        maps = self._cache.maps(name, torch.from_numpy(preprocess.normalise(pixels)))
+        features = self._network.eval().features(maps.each(lambda part: part.to(self.device)))
+        return Features(features, image.shape[1] / image.shape[0])

@@ -8,17 +8,18 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from autocrop.errors import AutocropError, UsageError
+from autocrop.errors import AutocropError
 from autocrop.models import MODELS, CroppingModel, Pyramid, Recipe, Views
+from autocrop.training.team import Team
 
 WARM_UP = 0.05
 """Share of a cosine run's steps in which the learning rate rises."""
@@ -55,32 +56,34 @@ def fit(
     folder: Path,
     *,
     validate: Callable[[CroppingModel], dict[str, float]],
-    select: str = "iou",
+    select: Sequence[str] = ("iou", "srcc"),
     device: str = "cpu",
     amp: bool = False,
     resume: bool = False,
     data: str = "",
+    on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Path:
     """Train *network* by its own recipe and loss.
 
     Every epoch ends with validation, a line in ``log.jsonl``, and the checkpoint ``last.pt``; the epoch with the
-    highest *select* is also ``best.pt``. Every photo of every step seeds torch from the recipe's seed and its own
-    place in the run, so that a resumed run takes the same steps as one that was never stopped, and several processes
-    (``torchrun``) the same as one. Gradients add up over the photos of a batch, so a batch of any size needs the
-    memory of one photo. The first of several processes validates and writes the files.
+    highest metric of *select* is also ``best.pt``. Every photo of every step seeds torch from the recipe's seed and
+    its own place in the run, so that a resumed run takes the same steps as one that was never stopped, and several
+    processes (``torchrun``) the same as one. Gradients add up over the photos of a batch, so a batch of any size
+    needs the memory of one photo. The first of several processes validates and writes the files.
 
     Args:
         network: moved to *device*.
         batches: of the training split.
         folder: of the run; made if it does not exist.
         validate: network → metrics, after each epoch.
-        select: the metric, higher is better, by which ``best.pt`` is chosen.
+        select: metrics, higher is better; ``best.pt`` is chosen by the first of them that *validate* returns.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         amp: compute the loss in bfloat16 where torch finds that safe.
         resume: go on from ``last.pt`` in *folder*.
         data: name of the data set, kept in the checkpoints for the model card.
+        on_start: called when the run folder is there, before the first step.
         on_step: called after every optimiser step.
         on_epoch: called with the log's row after every epoch.
 
@@ -94,7 +97,7 @@ def fit(
     """
     recipe = network.recipe
     team = Team.of()
-    team.check(batches)
+    team.check(batches.batch)
     network.to(device).train()  # which parameters train depends on the recipe
     optimiser = torch.optim.AdamW(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
@@ -125,6 +128,7 @@ def fit(
         step_loss = nn.parallel.DistributedDataParallel(shared, find_unused_parameters=True, broadcast_buffers=False)
     if team.leads:
         folder.mkdir(parents=True, exist_ok=True)
+        on_start()
         if not resume:
             save(0, {})  # a run that is stopped in its first epoch can be resumed, too
     for epoch in range(first, recipe.epochs):
@@ -148,55 +152,14 @@ def fit(
             }
             # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
             _log(folder / LOG, row)
-            if metrics[select] > best:
-                best = metrics[select]
+            score = next(metrics[name] for name in select if name in metrics)
+            if score > best:
+                best = score
                 _save(folder / BEST, kept, metrics=metrics, epoch=epoch + 1, data=data)
             save(epoch + 1, metrics)
             on_epoch(row)
         team.wait()
     return folder / BEST
-
-
-@dataclass(frozen=True)
-class Team:
-    """The processes that train together, each with its own share of every batch; usually one."""
-
-    rank: int = 0
-    size: int = 1
-
-    @classmethod
-    def of(cls) -> Team:
-        """This process's place, as ``torchrun`` and :func:`torch.distributed.init_process_group` made it."""
-        if not distributed.is_initialized():
-            return cls()
-        return cls(distributed.get_rank(), distributed.get_world_size())
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process writes the files."""
-        return self.rank == 0
-
-    def check(self, batches: Batches) -> None:
-        """Raise a UsageError if a batch cannot be shared evenly: the mean of gradients would be another one."""
-        if batches.batch % self.size:
-            raise UsageError(
-                f"A batch of {batches.batch} photos cannot be shared evenly by {self.size} processes. "
-                f"Choose a multiple of {self.size} with --batch."
-            )
-
-    def wait(self) -> None:
-        """Wait for the others."""
-        if self.size > 1:
-            distributed.barrier()
-
-    def mean(self, values: dict[str, float]) -> dict[str, float]:
-        """Means over all processes."""
-        if self.size == 1:
-            return values
-        everywhere: list[Any] = [None] * self.size
-        distributed.all_gather_object(everywhere, values)
-        names = {name: None for part in everywhere for name in part}
-        return {name: sum(part.get(name, 0.0) for part in everywhere) / self.size for name in names}
 
 
 class _Loss(nn.Module):

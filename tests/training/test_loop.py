@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import socket
 
 import numpy as np
 import pytest
@@ -11,17 +12,18 @@ torch = pytest.importorskip("torch")
 
 from autocrop import boxes as bx
 from autocrop.datasets import load
-from autocrop.errors import AutocropError
+from autocrop.errors import AutocropError, UsageError
 from autocrop.models.vrn import VRN, VRNRecipe
 from autocrop.training.data import TrainingViews
 from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint
+from autocrop.training.team import Team
 
-RECIPE = dataclasses.replace(VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5)
+RECIPE = dataclasses.replace(VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0)
 
 
 @pytest.fixture
 def batches(tiny_fcdb):
-    return TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), RECIPE.views, RECIPE.batch, RECIPE.seed)
+    return TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), RECIPE)
 
 
 def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
@@ -117,7 +119,9 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
 
 
 def test_learning_rate_schedules():
-    """Constant stays; cosine rises, then falls to zero."""
+    """Constant stays; cosine rises, then falls to zero; step falls to a tenth."""
+    dropped = learning_rate(VRNRecipe(schedule="step", drop_at=6), 100)
+    assert (dropped(599), dropped(600), dropped(5999)) == (1.0, 0.1, 0.1)
     assert {learning_rate(VRNRecipe(), 100)(step) for step in (0, 50, 5999)} == {1.0}
     factor = learning_rate(VRNRecipe(epochs=10, schedule="cosine"), 100)
     assert factor(0) < 0.1
@@ -142,3 +146,67 @@ def test_mirrored_views_keep_their_scores(batches):
                 overlaps.append(np.abs(1 + 4 * bx.iou(boxes, best)[:, 0] - views.scores.numpy()).max())
         assert min(overlaps) < 1e-4
         assert (boxes[:, 0] < boxes[:, 2]).all()
+
+
+def test_a_run_stopped_in_its_first_epoch_can_be_resumed(batches, tmp_path):
+    """The checkpoint of epoch 0 is there from the start; going on from it is the whole run."""
+
+    def impatient(views):
+        raise KeyboardInterrupt
+
+    trained(tmp_path / "whole", batches)
+    torch.manual_seed(7)
+    network = VRN(RECIPE)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network, batches, tmp_path / "stopped", validate=lambda kept: {"iou": 0.0}, on_step=impatient)
+    trained(tmp_path / "stopped", batches, resume=True)
+    whole, resumed = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "stopped"))
+    assert all(torch.equal(value, resumed["raw"][name]) for name, value in whole["raw"].items())
+
+
+def test_mixed_precision_is_close_to_full_precision(batches, tmp_path):
+    """--amp changes the losses by rounding only, and it does change them."""
+    torch.manual_seed(7)
+    losses = []
+    for amp in (False, True):
+        torch.manual_seed(7)
+        rows = []
+        recipe = dataclasses.replace(RECIPE, epochs=1)
+        fit(
+            VRN(recipe),
+            batches,
+            tmp_path / str(amp),
+            validate=lambda kept: {"iou": 0.0},
+            amp=amp,
+            on_epoch=rows.append,
+        )
+        losses.append(sum(rows[0]["loss"].values()))
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def _one_of_two(rank, data, port, folder):
+    """A process of the pair that :func:`test_two_processes_train_as_one` starts."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    trained(folder, TrainingViews(load(f"fcdb:{data}", "train"), RECIPE))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_train_as_one(batches, tiny_fcdb, tmp_path):
+    """Torch's DDP with gloo: the same losses, epoch by epoch, as one process; the first one writes the files."""
+    trained(tmp_path / "one", batches)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_one_of_two, (tiny_fcdb, port, tmp_path / "two"), nprocs=2)
+    one, two = ([json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("one", "two"))
+    assert len(one) == len(two) == 2
+    for a, b in zip(one, two, strict=True):
+        assert a == pytest.approx(b, rel=1e-3)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    """Three photos for two processes: the mean of their gradients would not be the batch's."""
+    with pytest.raises(UsageError, match="multiple of 2 with --batch"):
+        Team(rank=0, size=2).check(3)
