@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from autocrop.cli import apply, crop, evaluate, models, train
+from autocrop.cli import apply, crop, evaluate, explain, models, train
 from autocrop.cli.console import EXIT_FAILED, EXIT_USAGE, fail, note
 from autocrop.cli.options import GroupedHelp
 from autocrop.errors import AutocropError, UsageError
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 app.command("crop", cls=GroupedHelp, no_args_is_help=True)(crop.crop)
 app.command("apply", cls=GroupedHelp, no_args_is_help=True)(apply.apply)
+app.command("explain", no_args_is_help=True)(explain.explain)
 app.command("eval")(evaluate.evaluate)
 app.command("train", no_args_is_help=True)(train.train)
 app.add_typer(models.app, name="models")

@@ -1,0 +1,59 @@
+"""``autocrop explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from autocrop.cli.console import Debug, Quiet, note
+from autocrop.errors import UsageError
+
+
+def explain(
+    photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="PNG to write. Default: photo_explained.png beside it.")
+    ] = None,
+    ratio: Annotated[
+        Optional[str], typer.Option("--ratio", "-a", metavar="W:H", help="As for crop; by default any shape.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=8, help="Crops to show: the chosen one and runners-up.")] = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    model: Annotated[Optional[str], typer.Option(help="Model to use; autocrop models list shows them.")] = None,
+    weights: Annotated[
+        Optional[Path], typer.Option(help="An exported folder or a checkpoint instead of the model's own files.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, opencv or torch.")] = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show why: a picture of the chosen crop, the runners-up with their scores, and what the model looks at."""
+    import io
+
+    from autocrop import explain as explaining
+    from autocrop.engines import load_model
+    from autocrop.images import open_photo, write_atomically
+    from autocrop.ratio import parse_ratio
+    from autocrop.search import find_crops
+
+    path = output or photo.with_name(f"{photo.stem}_explained.png")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: the explanation is a PNG. Choose a name that ends in .png.")
+    if path.exists() and (not overwrite or path.resolve() == photo.resolve()):
+        raise UsageError(f"{path} exists. Choose another name with -o, or replace it with --overwrite.")
+    wanted = parse_ratio(ratio) if ratio is not None else None
+    loaded = load_model(model, device, weights, engine)
+    opened = open_photo(photo)
+    image = opened.preview()
+    features = loaded.encode(image)
+    crops = find_crops(loaded, features, (opened.width, opened.height), wanted, top)
+    picture = explaining.explain(image, crops, explaining.heat_maps(loaded, features))
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    write_atomically(path, encoded.getvalue())
+    if not quiet:
+        best = crops[0]
+        note(f"{photo} → {path}: {loaded.model} gives its best crop {best.score:.3f}, the photo {best.score_full:.3f}")
