@@ -50,7 +50,8 @@ def explain(image: NDArray[np.uint8], crops: Sequence[Crop], maps: Maps) -> Imag
     """
     scale = min(WIDTH / image.shape[1], LARGEST_HEIGHT / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    photo = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    photo = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
     parts = [_centred(_boxes(photo, crops)), _legend(crops)]
     if maps:
         parts.append(_panels(photo, maps))
@@ -136,7 +137,8 @@ def _panels(photo: NDArray[np.uint8], maps: Maps) -> Image.Image:
     width = (WIDTH - GAP * (columns - 1)) // columns
     scale = min(width / photo.shape[1], LARGEST_HEIGHT / 2 / photo.shape[0], 1.0)
     size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-    grey = cv2.cvtColor(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     title, font = 26, _font(16)
     rows = -(-len(maps) // columns)
     picture = Image.new("RGB", (WIDTH, rows * (size[1] + title) + GAP * (rows - 1)), "white")
