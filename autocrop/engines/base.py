@@ -26,26 +26,15 @@ class Engine(Protocol):
 
     model: str
     """Name of the model, as in ``autocrop models list``."""
-    network: str
-    """The paper's model, a key of ``autocrop.models.MODELS``."""
     device: str
     """``cpu`` or ``cuda``."""
-    shapes: tuple[str, ...]
-    """Shapes of crops that it can score: ``rectangle``, and perhaps ``circle``."""
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """Analyse an upright photo, RGB ``[h, w, 3]`` of any size; resizing and normalisation happen inside."""
         ...
 
-    def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """Scores ``[N]`` of *boxes* ``[N, 4]``; higher is better, comparable within one photo and shape.
-
-        A *shape* of :attr:`shapes` other than ``rectangle`` is that inscribed in each box.
-        """
-        ...
-
-    def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """The features themselves, ``[C, h, w]`` by name, for those who want to look inside (``explain.py``)."""
+    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
+        """Scores ``[N]`` of *boxes* ``[N, 4]``; higher is better, comparable within one photo."""
         ...
 
 
@@ -57,4 +46,15 @@ class ShapedEngine(Engine, Protocol):
 
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """As :meth:`Engine.score`, of what the largest *shape* in each box shows."""
+        ...
+
+
+class OwnEngine(ShapedEngine, Protocol):
+    """Our own engines, which let others look inside."""
+
+    network: str
+    """The paper's model, a key of ``autocrop.models.MODELS``."""
+
+    def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
+        """The features themselves, ``[C, h, w]`` by name (for ``explain.py``)."""
         ...

@@ -47,7 +47,7 @@ class OpenCVEngine:
         self.shapes = head.shapes
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         tensor = preprocess.normalise(preprocess.resize(image))
         with self._graphs() as (encoder, head):
             encoder.setInput(tensor, "image")
@@ -57,12 +57,12 @@ class OpenCVEngine:
             return Features(_Encoded(maps, head.prepared(maps)), image.shape[1] / image.shape[0])
 
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         with self._graphs() as (_, head):
             return head.score(features.maps.prepared, np.ascontiguousarray(as_boxes(boxes)), shape)
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         return {name: m[0] for name, m in features.maps.named.items()}
 
     def _load(self) -> tuple[cv2.dnn.Net, _Head]:

@@ -39,17 +39,17 @@ class TorchEngine:
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         tensor = torch.from_numpy(preprocess.normalise(preprocess.resize(image))).to(self.device)
         return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
 
     @torch.inference_mode()
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         tensor = torch.from_numpy(np.ascontiguousarray(as_boxes(boxes))).to(self.device)
         shaped = {} if shape == "rectangle" else {"shape": shape}
         return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """See :class:`~autocrop.engines.base.Engine`."""
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
         return {name: m[0].float().cpu().numpy() for name, m in zip(self._network.FEATURES, features.maps, strict=True)}

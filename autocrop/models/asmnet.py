@@ -35,6 +35,11 @@ class ASMNetRecipe(ScorerRecipe):
     pair_margin: float = 0.9
     """δ of eq. 3: pairs that are less apart than this have no say in L_rank; 0.3 on CPC."""
 
+    def __post_init__(self) -> None:
+        """Check the pattern's name, too."""
+        super().__post_init__()
+        pattern(self.pattern)
+
 
 class ASMNet(CroppingModel):
     """Photo → score map with a channel a partition; a crop's score is the mean over its cells."""

@@ -19,7 +19,13 @@ def test_train_export_crop(tiny_fcdb, tmp_path, photo):
     done = autocrop(*train, "--epochs", "1", "--backbone-weights", "backbone.pth", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1" in done.stderr
-    assert {p.name for p in (tmp_path / "run").iterdir()} == {"best.pt", "last.pt", "log.jsonl"}
+    files = {"best.pt", "last.pt", "log.jsonl", "config.json", "curves.png"}
+    assert {p.name for p in (tmp_path / "run").iterdir()} == files
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert "train vrn --data" in config["command"]
+    assert config["recipe"]["views"] == 8
+    with Image.open(tmp_path / "run" / "curves.png") as curves:
+        assert len(curves.convert("RGB").getcolors(1 << 24)) > 5
     done = autocrop("models", "export", "run/best.pt", "-o", "mine", "--name", "mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "mine" / "manifest.json").read_text())["models"]
@@ -32,6 +38,25 @@ def test_train_export_crop(tiny_fcdb, tmp_path, photo):
         assert max(abs(a - b) for a, b in zip(one.size, other.size, strict=True)) <= 1
 
 
+def test_train_safrc_on_frozen_features_and_unlabelled_photos(tiny_fcdb, tmp_path, photo):
+    """The consistency loss is there, the features are kept on disk, and the export has two features."""
+    from torchvision.models import mobilenet_v2
+
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "backbone.pth")
+    train = ["train", "safrc", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", "--batch", "2", "--set", "views=8"]
+    train += ["--freeze-backbone", "--feature-cache", "kept", "--unlabeled", tiny_fcdb / "images", "--amp"]
+    done = autocrop(*train, "--epochs", "1", "--backbone-weights", "backbone.pth", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "consistency" in done.stderr
+    assert len(list((tmp_path / "kept").rglob("*.pt"))) >= 6
+    done = autocrop("models", "export", "run/best.pt", "-o", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = autocrop("explain", "photo.jpg", "--weights", "mine", "-o", "why.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "why.png") as picture:
+        assert picture.width == 960
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -42,6 +67,10 @@ def test_train_export_crop(tiny_fcdb, tmp_path, photo):
         (["vrn", "--recipe", "mine"], "There is no recipe 'mine'"),
         (["vrn", "--set", "backbone=foo"], "There is no backbone 'foo'"),
         (["vrn", "--set", "schedule=banana"], "There is no schedule 'banana'"),
+        (["vrn", "--unlabeled", "."], "vrn does not learn from photos without annotations"),
+        (["vrn", "--feature-cache", "kept"], "Add --freeze-backbone"),
+        (["asmnet", "--backbone", "foo"], "There is no backbone 'foo'"),
+        (["asmnet", "--set", "pattern=foo"], "There is no composition pattern 'foo'"),
     ],
 )
 def test_wrong_usage(tiny_fcdb, tmp_path, arguments, says):
