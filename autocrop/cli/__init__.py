@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,6 +76,8 @@ def root(
 def main() -> None:
     """Run the command; errors become one sentence and an exit code, unless ``--debug`` is given."""
     debug = "--debug" in sys.argv[1:]
+    if not debug:
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged photos, of which we speak ourselves
     try:
         app()
     except UsageError as error:

@@ -276,6 +276,8 @@ def _for_format(image: Image.Image, file_format: str) -> Image.Image:
         if image.mode.startswith("I") or image.mode == "F":
             return as_rgb(image)
         return image.convert("RGBA" if has_transparency(image) else "RGB")
-    if file_format == "PNG" and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+    if file_format not in ("JPEG", "TIFF") and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB")
+    if image.mode == "F" and file_format != "TIFF":
+        return as_rgb(image)
     return image.copy()

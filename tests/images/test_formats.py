@@ -348,6 +348,16 @@ def test_bombs_are_refused_before_memory_is_taken(tmp_path, name):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("target", ["out.bmp", "out.png", "out.webp", "out.gif"])
+def test_cmyk_becomes_rgb_where_the_format_has_no_other(photo, tmp_path, target):
+    """Every format that is offered takes every photo."""
+    Image.open(photo).convert("CMYK").save(tmp_path / "in.jpg")
+    opened = open_photo(tmp_path / "in.jpg")
+    opened.save(opened.cut(BOX), tmp_path / target)
+    with Image.open(tmp_path / target) as written:
+        assert written.convert("RGB").size == (100, 60)
+
+
 def test_the_limit_is_the_callers(photo, monkeypatch):
     """More than Pillow allows by itself, or less."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # Pillow refuses twice that
