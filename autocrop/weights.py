@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -181,28 +182,32 @@ def verify(path: Path, file: WeightsFile) -> None:
         )
 
 
-def verify_all() -> list[Path]:
+def verify_all() -> dict[Path, str]:
     """Check the face detector and every file of every model that is on this machine; downloads nothing.
 
     Returns:
-        The files checked.
-
-    Raises:
-        AutocropError: a file is not what the manifest describes.
+        The files checked, and what is wrong with each; nothing, usually.
     """
-    checked = []
-    for row in manifest().values():
-        for file in row.files.values():
-            path = _bundled_folder() / file.name
-            if not path.is_file():
-                cached = _cached(row, file)
-                if cached is None:
-                    continue
-                path = cached
+    here = {path: file for row in manifest().values() for path, file in on_this_machine(row).items()}
+    problems = {}
+    for path, file in {**here, face_detector(): FACE_DETECTOR}.items():
+        try:
             verify(path, file)
-            checked.append(path)
-    verify(face_detector(), FACE_DETECTOR)
-    return [*checked, face_detector()]
+            problems[path] = ""
+        except AutocropError as error:
+            problems[path] = str(error)
+    return problems
+
+
+def on_this_machine(row: ModelCard) -> dict[Path, WeightsFile]:
+    """The files of a model that need no download: bundled or cached."""
+    found = {}
+    for file in row.files.values():
+        bundled = _bundled_folder() / file.name
+        path = bundled if bundled.is_file() else _cached(row, file)
+        if path is not None:
+            found[path] = file
+    return found
 
 
 def _locate(row: ModelCard, file: WeightsFile) -> Path:
@@ -217,19 +222,32 @@ def _locate(row: ModelCard, file: WeightsFile) -> Path:
 
 def _download(row: ModelCard, file: WeightsFile) -> Path:
     """Get a file from the Hub, or from the cache if it is there."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     assert row.hub is not None
-    repo, revision = row.hub["repo"], row.hub["revision"]
+    repo, revision, cache = row.hub["repo"], row.hub["revision"], cache_folder()
+    what = f"{file.name} of {row.name} ({file.bytes / 1e6:.0f} MB)"
+    if _cached(row, file) is None and not constants.HF_HUB_OFFLINE:
+        # A warning, since that is what Python shows where nobody has set up logging.
+        logging.getLogger(__name__).warning(f"Fetching {what} from {constants.ENDPOINT}/{repo} to {cache}")
     try:
-        path = Path(hf_hub_download(repo, file.name, revision=revision, cache_dir=cache_folder()))
+        path = Path(hf_hub_download(repo, file.name, revision=revision, cache_dir=cache))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise AutocropError(
-            f"{file.name} of {row.name} ({file.bytes / 1e6:.0f} MB) is not on this machine and could not be downloaded "
-            f"({error.__class__.__name__}). Go online and run: autocrop models pull {row.name}"
+            f"{what} is not on this machine and could not be downloaded ({error.__class__.__name__}). "
+            f"Go online and run: autocrop models pull {row.name}"
         ) from error
-    verify(path, file)
+    try:
+        verify(path, file)
+    except AutocropError as error:
+        # Otherwise it would be found in the cache for ever after.
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise AutocropError(
+            f"{what} came from {constants.ENDPOINT}/{repo} with another sha256 than this version of autocrop expects, "
+            f"and was deleted. Try again with: autocrop models pull {row.name}"
+        ) from error
     return path
 
 

@@ -1,11 +1,18 @@
-"""Measure start-up, one large photo as a whole process, and the model part.
+"""Measure start-up, one large photo as a whole process beside other tools, a batch beside Pillow, and the model part.
 
-python docs/benchmark.py            (vipsthumbnail, from Debian's libvips-tools, is measured beside it if installed)
+python docs/benchmark.py [--photos 24] [--rounds 5] [--jobs 2] [--others FOLDER]
+
+Other tools are measured where they are found. vipsthumbnail comes from Debian's libvips-tools; the rest goes into one
+folder, each in an environment of its own (PyPI's autocrop would take the place of this one):
+
+    python3 -m venv others/smartcrop && others/smartcrop/bin/pip install smartcrop
+    python3 -m venv others/faces && others/faces/bin/pip install autocrop
+    npm install --prefix others smartcrop-cli
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import argparse
 import os
 import shutil
 import statistics
@@ -14,46 +21,111 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-ROUNDS = 7
-SAMPLE = Path(__file__).parent / "samples" / "coffee.jpg"
+SAMPLES = Path(__file__).parent / "samples"
+RATIOS = ("1:1", "4:5", "16:9")
+PILLOW = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+photos, out, jobs = sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]), int(sys.argv[3])
+out.mkdir(exist_ok=True)
+boxes = ((500, 0, 3500, 3000), (800, 0, 3200, 3000), (0, 375, 4000, 2625))
+def work(path):
+    with Image.open(path) as image:
+        image.load()
+        for number, box in enumerate(boxes):
+            image.crop(box).save(out / f"{path.stem}_{number}.jpg", qtables=image.quantization, subsampling="4:2:0")
+with ThreadPoolExecutor(jobs) as pool:
+    list(pool.map(work, photos))
+"""
+"""Decodes each photo once and encodes three crops of the sizes that autocrop finds, and nothing else."""
+
+
+class Run(NamedTuple):
+    """What one process took."""
+
+    wall: float
+    cpu: float
+    memory: float
 
 
 def run(command, folder):
-    """Run once; returns seconds and peak memory in MB."""
+    """Run once; seconds on the clock, seconds of all cores, peak memory in MB."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=messages)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            messages.seek(0)
+            raise SystemExit(f"{' '.join(map(str, command))} failed: {messages.read().decode()[-500:]}")
+    return Run(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def alternate(commands, folder):
-    """Run the commands in turn; returns for each the median seconds and the largest peak memory."""
-    rounds = {name: [] for name in commands}
-    for _ in range(ROUNDS):
+def alternate(commands, folder, rounds):
+    """Run the commands in turn, so that whatever else the machine does hits all of them; the runs of each."""
+    found = {name: [] for name in commands}
+    for _ in range(rounds):
         for name, command in commands.items():
-            rounds[name].append(run(command, folder))
-    return {name: (statistics.median(s for s, _ in r), max(m for _, m in r)) for name, r in rounds.items()}
+            found[name].append(run(command, folder))
+    return found
 
 
-def report(title, results, base):
-    """Print times, memory, and times as multiples of *base*."""
-    print(f"\n{title}")
-    for name, (seconds, memory) in results.items():
-        print(f"  {name:34} {seconds:6.3f} s  {memory:5.0f} MB  {seconds / results[base][0]:5.2f} × {base}")
+def report(title, runs, base):
+    """Print a table. Multiples are medians over the rounds, each compared with its own round's *base*."""
+    print(f"\n{title}\n")
+    print(f"| | × {base} | CPU × | time (min to max) | CPU time | peak memory |\n|---|---|---|---|---|---|")
+    for name, rows in runs.items():
+        wall, cpu = (
+            statistics.median(getattr(a, key) / getattr(b, key) for a, b in zip(rows, runs[base], strict=True))
+            for key in ("wall", "cpu")
+        )
+        times = sorted(row.wall for row in rows)
+        spread = f"{statistics.median(times):.2f} s ({times[0]:.2f} to {times[-1]:.2f})"
+        work = statistics.median(row.cpu for row in rows)
+        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {spread} | {work:.2f} s | {max(r.memory for r in rows):.0f} MB |")
 
 
-def make_large(path):
-    """Write a 12-megapixel JPEG with the grain of a camera's."""
+def make_photos(folder, count):
+    """Write JPEGs of 12 megapixels with the grain of a camera's, each another part of a sample."""
     import numpy as np
     from PIL import Image
 
-    large = Image.open(SAMPLE).convert("RGB").resize((4000, 3000), Image.Resampling.LANCZOS)
-    noise = np.random.default_rng(0).normal(0, 6, (3000, 4000, 1))
-    noisy = np.clip(np.asarray(large) + noise, 0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(path, quality=92)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("astronaut", "coffee", "chelsea", "rocket")
+    grain = np.random.default_rng(0).normal(0, 4, (3000, 4000, 1)).astype(np.int16)
+    for number in range(count):
+        with Image.open(SAMPLES / f"{names[number % len(names)]}.jpg") as image:
+            width, height = image.size
+            share = 0.8 + 0.2 * (number * 37 % 100) / 100
+            w = share * min(width, height * 4 / 3)
+            h = w * 3 / 4
+            left, top = (width - w) * (number % 5) / 4, (height - h) * (number % 3) / 2
+            box = (left, top, left + w, top + h)
+            large = image.convert("RGB").resize((4000, 3000), Image.Resampling.BICUBIC, box)
+        noisy = np.asarray(large).astype(np.int16) + np.roll(grain, 17 * number, 0)
+        Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(folder / f"{number:04d}.jpg", quality=90)
+
+
+def other_tools(folder):
+    """The commands of those tools that are installed, for one photo to a square."""
+    found = {}
+    if vips := shutil.which("vipsthumbnail"):
+        options = ["--size", "3000x3000", "--smartcrop", "attention", "-o", "vips.jpg"]
+        found["vipsthumbnail --smartcrop attention"] = [vips, "large.jpg", *options]
+    square = ["--width", "3000", "--height", "3000", "large.jpg"]
+    python = folder / "smartcrop" / "bin" / "smartcroppy"
+    node = folder / "node_modules" / ".bin" / "smartcrop"
+    faces = folder / "faces" / "bin" / "autocrop"
+    if python.exists():
+        found["smartcroppy (PyPI smartcrop)"] = [python, *square, "smartcroppy.jpg"]
+    if node.exists():
+        found["smartcrop-cli (npm)"] = [node, *square, "node.jpg"]
+    if faces.exists():
+        found["autocrop (PyPI, faces)"] = [faces, "large.jpg", "-o", "faces.jpg", "--no-resize"]
+    return found
 
 
 def model_part():
@@ -65,45 +137,53 @@ def model_part():
     from autocrop.search import find_crops
 
     engine = load_model(None, "cpu")
-    image = np.asarray(Image.open(SAMPLE).convert("RGB"))
+    with Image.open(SAMPLES / "coffee.jpg") as image:
+        pixels = np.asarray(image.convert("RGB"))
     for title, ratio in (("free", None), ("4:3", (4, 3))):
         times = []
         for _ in range(30):
             started = time.perf_counter()
-            find_crops(engine, engine.encode(image), (600, 400), ratio)
+            find_crops(engine, engine.encode(pixels), (600, 400), ratio)
             times.append(time.perf_counter() - started)
-        print(f"  encode, candidates, refinement, {title:6} {1000 * statistics.median(times):6.1f} ms median of 30")
+        print(f"- encode, candidates, refinement, {title}: {1000 * statistics.median(times):.0f} ms, median of 30")
 
 
 def main():
     """Print all tables."""
-    python, autocrop = sys.executable, [sys.executable, "-m", "autocrop"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--others", type=Path, default=Path("others"))
+    parser.add_argument("--make-photos", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.make_photos:
+        make_photos(options.make_photos, options.photos)
+        return
+    python, autocrop = sys.executable, [sys.executable, "-m", "autocrop", "crop"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        libraries = "python -c 'import typer, rich'"
-        commands = {libraries: [python, "-c", "import typer, rich"], "autocrop --help": [*autocrop, "--help"]}
-        report("Start-up, whole process", alternate(commands, folder), libraries)
         # In a process of its own: what this one holds would count as memory of every process that it starts.
-        maker = multiprocessing.get_context("spawn").Process(target=make_large, args=(folder / "large.jpg",))
-        maker.start()
-        maker.join()
-        commands = {"autocrop --ratio 1:1": [*autocrop, "large.jpg", "--ratio", "1:1", "-o", "out.jpg", "--overwrite"]}
-        commands["autocrop --size 1000x1000"] = [
-            *autocrop,
-            "large.jpg",
-            "--size",
-            "1000x1000",
-            "-o",
-            "s.jpg",
-            "--overwrite",
-        ]
+        maker = [python, Path(__file__).resolve(), "--make-photos", folder / "in", "--photos", str(options.photos)]
+        subprocess.run(maker, check=True)
+        shutil.copy(folder / "in" / "0000.jpg", folder / "large.jpg")
+        libraries = "python -c 'import typer, rich'"
+        commands = {libraries: [python, "-c", "import typer, rich"]}
+        commands["autocrop --help"] = [python, "-m", "autocrop", "--help"]
+        report("Start-up, whole process", alternate(commands, folder, options.rounds), libraries)
+        commands = {"autocrop --ratio 1:1": [*autocrop, "large.jpg", "--ratio", "1:1", "-o", "o.jpg", "--overwrite"]}
+        commands |= other_tools(options.others.resolve())
         base = next(iter(commands))
-        if vips := shutil.which("vipsthumbnail"):
-            base = "vipsthumbnail --smartcrop"
-            options = ["--size", "3000x3000", "--smartcrop", "attention", "-o", "vips.jpg"]
-            commands = {base: [vips, "large.jpg", *options], **commands}
-        report("One 12-megapixel JPEG, whole process", alternate(commands, folder), base)
-    print("\nModel part alone, CPU")
+        report("One 12-megapixel JPEG to a square, whole process", alternate(commands, folder, options.rounds), base)
+        base = "Pillow: decode once, encode three crops"
+        flags = [part for ratio in RATIOS for part in ("--ratio", ratio)]
+        jobs = str(options.jobs)
+        batch = [*autocrop, "in", *flags, "-o", "out", "--overwrite", "--jobs", jobs]
+        commands = {base: [python, "-c", PILLOW, "in", "pillow", jobs], "autocrop, three ratios": batch}
+        commands["autocrop, three ratios, --no-face-guard"] = [*batch, "--no-face-guard"]
+        title = f"{options.photos} JPEGs of 12 megapixels, three ratios each, {jobs} at a time"
+        report(title, alternate(commands, folder, max(1, options.rounds // 2)), base)
+    print("\nThe model part alone, on the CPU:\n")
     model_part()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from autocrop.cli.console import Debug, Json, note
+from autocrop.cli.console import EXIT_FAILED, Debug, Json, note
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch, check and export models.")
 
@@ -27,7 +27,8 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
             typer.echo(json.dumps(card.to_dict(), ensure_ascii=False))
             continue
         size = sum(file.bytes for file in card.files.values()) / 1e6
-        typer.echo(f"{card.name}{' (default)' if not position else ''}: {card.summary} {size:.0f} MB.")
+        here = "" if len(weights.on_this_machine(card)) == len(card.files) else " Not on this machine yet."
+        typer.echo(f"{card.name}{' (default)' if not position else ''}: {card.summary} {size:.0f} MB.{here}")
         typer.echo("  " + ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items()))
         typer.echo(f"  Trained on: {card.data}")
 
@@ -46,8 +47,14 @@ def verify(debug: Debug = False) -> None:
     """Check the digests of the files on this machine."""
     from autocrop import weights
 
-    for path in weights.verify_all():
-        note(f"ok: {path}")
+    problems = weights.verify_all()
+    for path, problem in problems.items():
+        note(f"bad: {problem}" if problem else f"ok: {path}")
+    for card in weights.manifest().values():
+        if len(weights.on_this_machine(card)) < len(card.files):
+            note(f"{card.name} is not on this machine. To fetch it: autocrop models pull {card.name}")
+    if any(problems.values()):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -160,7 +160,7 @@ def test_impossible_wishes(monkeypatch):
 
 def test_manifest_is_complete():
     """Every bundled file has the digest and the size that the manifest says; the card names data, recipe, metrics."""
-    assert weights.verify_all()
+    assert not any(weights.verify_all().values())
     text = json.dumps([card.to_dict() for card in weights.manifest().values()])
     assert "research purposes only" in text
     for card in weights.manifest().values():
