@@ -115,7 +115,7 @@ def test_circles_see_what_is_inside_them(name):
 
 
 def test_thousands_of_boxes_cost_next_to_nothing():
-    """Ten thousand boxes within 50 ms; the best of several tries, with room for a busy machine."""
+    """Ten thousand boxes within 50 ms; the best of several tries: the machine may be busy."""
     labels = pattern("cross-rectangle")
     table = summed_area_table(np.zeros((12, 256, 384), np.float32))
     boxes = np.resize(dense_anchors(), (10_000, 4))
@@ -124,4 +124,4 @@ def test_thousands_of_boxes_cost_next_to_nothing():
         started = time.perf_counter()
         pooled_scores(table, boxes, Cells.of(labels))
         times.append(time.perf_counter() - started)
-    assert min(times) < 0.1
+    assert min(times) < 0.05
