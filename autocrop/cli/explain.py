@@ -20,6 +20,7 @@ def explain(
         Optional[str], typer.Option("--ratio", "-a", metavar="W:H", help="As for crop; by default any shape.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=8, help="Crops to show: the chosen one and runners-up.")] = 4,
+    no_face_guard: Annotated[bool, typer.Option("--no-face-guard", help="As for crop.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     model: Annotated[Optional[str], typer.Option(help="Model to use; autocrop models list shows them.")] = None,
     weights: Annotated[
@@ -35,6 +36,8 @@ def explain(
 
     from autocrop import explain as explaining
     from autocrop.engines import load_model
+    from autocrop.faces import NO_FACES, find_faces
+    from autocrop.guard import Subjects
     from autocrop.images import open_photo, write_atomically
     from autocrop.ratio import parse_ratio
     from autocrop.search import find_crops
@@ -49,7 +52,9 @@ def explain(
     opened = open_photo(photo)
     image = opened.preview()
     features = loaded.encode(image)
-    crops = find_crops(loaded, features, (opened.width, opened.height), wanted, top)
+    size = opened.width, opened.height
+    subjects = Subjects(size, NO_FACES if no_face_guard else find_faces(image))
+    crops = find_crops(loaded, features, size, wanted, top, subjects=subjects)
     picture = explaining.explain(image, crops, explaining.heat_maps(loaded, features))
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")

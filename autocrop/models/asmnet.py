@@ -50,7 +50,7 @@ class ASMNet(CroppingModel):
         "cpc": ASMNetRecipe(epochs=30, pair_margin=0.3),
         # What VRN's bundled model was trained with, as far as the two have it in common.
         "fcdb": ASMNetRecipe(
-            epochs=8,
+            epochs=6,
             batch=4,
             lr=5e-4,
             schedule="cosine",

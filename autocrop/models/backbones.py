@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.ops import SqueezeExcitation
 
 from autocrop.errors import AutocropError
 
@@ -125,6 +126,13 @@ class Backbone(nn.Module):
         return self
 
 
+class _HardSigmoid(nn.Module):
+    """Hard sigmoid in plain arithmetic: OpenCV 5.0 gives ONNX's own operator's product with a map a wrong shape."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return F.relu6(values + 3) / 6
+
+
 def _resized(maps: Tensor, size: tuple[int, int] | torch.Size, align_corners: bool) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners)
 
@@ -141,6 +149,9 @@ def _blocks(network: nn.Module) -> nn.Sequential:
         )
         layers = (network.layer1, network.layer2, network.layer3, network.layer4)
         return nn.Sequential(stem, *(block for layer in layers for block in layer))
+    for module in network.modules():
+        if isinstance(module, SqueezeExcitation) and isinstance(module.scale_activation, nn.Hardsigmoid):
+            module.scale_activation = _HardSigmoid()
     return cast(nn.Sequential, network.features)
 
 

@@ -61,7 +61,7 @@ class SAFRC(CroppingModel):
     RECIPES: ClassVar = {
         # What VRN's bundled model was trained with, as far as the two have it in common.
         "fcdb": SAFRCRecipe(
-            epochs=8,
+            epochs=5,
             batch=4,
             lr=1.5e-4,
             schedule="cosine",

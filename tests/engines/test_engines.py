@@ -48,7 +48,8 @@ def test_opencv_and_torch_agree(model, samples):
     assert same >= count - 1
 
 
-def test_export_keeps_the_scores(samples, tmp_path):
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "mobilenet_v3_small"])
+def test_export_keeps_the_scores(backbone, samples, tmp_path):
     """A network, another recipe than the bundled one, exported: both engines score as the network itself does."""
     torch = pytest.importorskip("torch")
     from autocrop.engines.torch import TorchEngine
@@ -56,7 +57,7 @@ def test_export_keeps_the_scores(samples, tmp_path):
     from autocrop.training.export import export_checkpoint
 
     torch.manual_seed(0)
-    recipe = VRNRecipe(channels=16, splitter=False)
+    recipe = VRNRecipe(channels=16, splitter=False, backbone=backbone)
     network = VRN(recipe)
     state = {"name": "vrn", "recipe": dataclasses.asdict(recipe), "model": network.state_dict(), "data": "fcdb"}
     torch.save(state | {"epoch": 1, "metrics": {"iou": 0.5}}, tmp_path / "best.pt")
@@ -119,7 +120,7 @@ def test_normalisation():
 
 def test_weights_from_a_folder(tmp_path):
     """A folder with one model is used, and a file that was tampered with is refused."""
-    card = weights.card(MODELS[0])
+    card = weights.card(weights.default_model())
     for part, path in weights.locate(card.name).items():
         shutil.copy(path, tmp_path / card.files[part].name)
     weights.write_manifest(tmp_path, [dataclasses.replace(card, name="mine")])
@@ -134,7 +135,7 @@ def test_weights_from_a_folder(tmp_path):
 
 def test_a_damaged_graph_is_named(tmp_path):
     """A file that is no ONNX graph gets a sentence, also where its digest is right."""
-    card = weights.card(MODELS[0])
+    card = weights.card(weights.default_model())
     files = {}
     for part, file in card.files.items():
         (tmp_path / file.name).write_bytes(b"no graph")
@@ -168,3 +169,19 @@ def test_manifest_is_complete():
         assert 0.5 < card.metrics["iou"] < 1
         for part, path in weights.locate(card.name).items():
             assert path.stat().st_size == card.files[part].bytes < 30e6
+
+
+def test_circles_are_scored_by_the_model_that_can(samples):
+    """ASM-Net pools over the inscribed circle (eq. 9), in both engines alike; the others have rectangles only."""
+    pytest.importorskip("torch")
+    image = np.asarray(Image.open(samples[0]).convert("RGB"))
+    boxes = dense_anchors()[::40]
+    scores = []
+    for name in ("opencv", "torch"):
+        engine = load_model("asmnet", "cpu", engine=name)
+        features = engine.encode(image)
+        assert engine.shapes == ("rectangle", "circle")
+        scores.append(engine.score(features, boxes, shape="circle"))
+        assert np.abs(scores[-1] - engine.score(features, boxes)).max() > 0.01
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+    assert load_model("vrn", "cpu").shapes == ("rectangle",)
