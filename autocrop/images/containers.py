@@ -10,6 +10,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 SOI, EOI, SOS, COM, APP0 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers that begin a picture."""
+SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC3, 0xC9, 0xCB))
+"""Those of pictures whose scans have the pixels as they shall be, and not a further refinement of them."""
 Segment = tuple[int, bytes]
 """Marker and content of a part of a JPEG."""
 Chunk = tuple[bytes, bytes]
@@ -43,6 +47,21 @@ def jpeg_segments(data: bytes) -> tuple[list[Segment], int]:
         segments.append((marker, data[position + 4 : position + 2 + length]))
         position += 2 + max(length, 2)
     raise ValueError("a JPEG without a scan")
+
+
+def scans_may_follow(data: bytes, components: int) -> bool:
+    """Whether a JPEG's decoder goes on behind the first scan: the JPEG is progressive, or the scan lacks components.
+
+    Args:
+        data: the file.
+        components: of a pixel.
+    """
+    try:
+        segments, scan = jpeg_segments(data)
+    except ValueError:
+        return True
+    frames = [marker for marker, _ in segments if marker in FRAMES]
+    return len(frames) != 1 or frames[0] not in SEQUENTIAL or data[scan + 4 : scan + 5] < bytes((components,))
 
 
 def with_segments(data: bytes, segments: Iterable[Segment]) -> bytes:

@@ -75,7 +75,7 @@ def _open(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Deco
             if image.width * image.height > max_pixels:
                 raise PhotoError(too_large(name, image.width, image.height, max_pixels))
             if image.format in ("JPEG", "MPO"):
-                check_is_whole(data)
+                check_is_whole(data, len(image.getbands()))
             if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
                 raise PhotoError("its end is missing")
             if image.format == "AVIF" and isinstance(source, Path):

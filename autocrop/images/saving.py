@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from autocrop.images.metadata import Metadata
 from autocrop.images.pixels import Deep, Picture, as_8_bit, as_rgb, colours, has_transparency, mode_of
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+PILLOWS_OWN = ("icc_profile", "exif", "xmp", "comment", "dpi", "photoshop")
+"""What Pillow's writers take from a picture where they are not told otherwise."""
 DEEP_FORMATS = ("PNG", "TIFF")
 """Those in which 16 bits a channel are written."""
 FAX = ("group3", "group4", "tiff_ccitt")
@@ -130,14 +134,27 @@ def encoded(
             lost.append(f"16 bits a channel become 8: {file_format} has no more")
     if isinstance(picture, Image.Image):
         picture = _for_format(picture, file_format)
-        for key in ("icc_profile", "exif", "xmp", "comment", "dpi", "photoshop"):  # Pillow's writers would take them
-            picture.info.pop(key, None)
         if file_format == "GIF" and picture.mode not in ("P", "L", "1"):
             lost.append("colours are reduced to 256")
     if metadata.icc and colours(coding.mode) != colours(mode_of(picture)):
         metadata = Metadata(**{**vars(metadata), "icc": b""})
     writer = {"JPEG": _jpeg, "PNG": _png, "TIFF": _tiff}.get(file_format, _other)
-    return writer(picture, file_format, metadata, coding, quality, lost), lost
+    with _without_metadata(picture):
+        return writer(picture, file_format, metadata, coding, quality, lost), lost
+
+
+@contextmanager
+def _without_metadata(picture: Picture) -> Iterator[None]:
+    """For as long as Pillow writes *picture*: it would take what comes with it, true or not."""
+    if not isinstance(picture, Image.Image):
+        yield
+        return
+    info = picture.info
+    picture.info = {key: value for key, value in info.items() if key not in PILLOWS_OWN}
+    try:
+        yield
+    finally:
+        picture.info = info
 
 
 def _jpeg(image: Picture, _: str, metadata: Metadata, coding: Coding, quality: int | None, lost: list[str]) -> bytes:
@@ -280,4 +297,4 @@ def _for_format(image: Image.Image, file_format: str) -> Image.Image:
         return image.convert("RGB")
     if image.mode == "F" and file_format != "TIFF":
         return as_rgb(image)
-    return image.copy()
+    return image

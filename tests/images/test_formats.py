@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
@@ -236,12 +237,13 @@ def test_exiftool_finds_the_same_tags(photo, tmp_path, suffix):
 def test_heic_is_read_and_written(photo, tmp_path):
     """With the extra, upright and with its metadata."""
     pillow_heif = pytest.importorskip("pillow_heif")
-    image, exif = stored(Image.open(photo), 6)
+    small = Image.open(photo).resize((150, 100))  # x265 is slow
+    image, exif = stored(small, 6)
     heif = pillow_heif.from_pillow(image)
     heif.save(tmp_path / "in.heic", exif=exif.tobytes(), quality=90)
     opened = open_photo(tmp_path / "in.heic")
-    assert (opened.width, opened.height) == (600, 400)
-    assert np.abs(opened.preview().astype(int) - np.asarray(Image.open(photo).convert("RGB"))).mean() < 6
+    assert (opened.width, opened.height) == (150, 100)
+    assert np.abs(opened.preview().astype(int) - np.asarray(small.convert("RGB"))).mean() < 6
     opened.save(opened.cut(BOX), tmp_path / "out.heic")
     with Image.open(tmp_path / "out.heic") as written:
         assert (written.format, written.size) == ("HEIF", (100, 60))
@@ -376,6 +378,24 @@ def test_zeros_at_the_end_are_no_picture(photo, tmp_path):
         assert photo_from_bytes(data).preview().shape == (400, 600, 3)
         with pytest.raises(PhotoError, match="its end is missing"):
             photo_from_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2), f"in{suffix}")
+
+
+def test_passes_without_end_are_refused(photo):
+    """A progressive JPEG may keep a decoder busy for hours; what looks like passes behind a whole picture does not."""
+    data = io.BytesIO()
+    Image.open(photo).resize((60, 40)).save(data, "JPEG", progressive=True)
+    content, last = data.getvalue(), data.getvalue().rfind(b"\xff\xda")
+    assert photo_from_bytes(content[:-2] + content[last:] * 9).width == 60
+    with pytest.raises(PhotoError, match="more than 1000 passes"):
+        photo_from_bytes(content[:-2] + content[last:] * 1001)
+    assert photo_from_bytes(photo.read_bytes() + b"\xff\xda" * 1001).preview().shape == (400, 600, 3)
+
+
+def test_twelve_megapixels_are_analysed_at_an_eighth(tmp_path):
+    """The quickest that libjpeg decodes, and larger than what the networks see; what is smaller is decoded larger."""
+    for size, preview in (((4000, 3000), (375, 500)), ((2800, 2800), (700, 700)), ((700, 500), (500, 700))):
+        Image.new("L", size, 90).save(tmp_path / "photo.jpg")
+        assert open_photo(tmp_path / "photo.jpg").preview().shape == (*preview, 3)
 
 
 def mutated(data, rng):

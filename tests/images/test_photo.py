@@ -192,14 +192,6 @@ def test_16_bit_grey_is_seen_in_full_range():
     assert preview[0, 63, 0] == 255
 
 
-def test_a_large_jpeg_is_decoded_small_for_analysis(tmp_path):
-    """The preview of a 12-megapixel JPEG is a fraction of it, with the same shape."""
-    Image.effect_noise((4000, 3000), 50).convert("RGB").save(tmp_path / "large.jpg")
-    preview = open_photo(tmp_path / "large.jpg").preview()
-    assert 384 <= min(preview.shape[:2]) < 800
-    assert preview.shape[1] / preview.shape[0] == pytest.approx(4 / 3, rel=0.01)
-
-
 def test_damaged_exif_is_no_reason_not_to_crop(photo, tmp_path):
     """A rational with a denominator that cannot be written again: the crop is made without EXIF."""
     exif = bytearray(b"Exif\0\0II*\0\x08\0\0\0\x01\0")
