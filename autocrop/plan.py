@@ -137,6 +137,8 @@ class Plan:
     """A photo that is added again gets the same job again."""
     settled: list[Result] = field(default_factory=list)
     """Photos that need no job: named twice, crops of others that are named, too, lines that are no good."""
+    former: int = 0
+    """Crops of former runs that were found in folders, and left out."""
     _queue: list[Source | list[Row] | Job] = field(default_factory=list)
     _inputs: dict[str, Source] = field(default_factory=dict)
     _stems: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -212,16 +214,18 @@ class Plan:
                 new.append(source)
             elif not source.found:
                 self.settled.append(Result(source.path, Status.SKIPPED, reason="it is named twice"))
-        for source in new:
+        # All originals first: a crop that is left out may be another's.
+        for source, original in [(source, self._original(source)) for source in new]:
             if identity(source.path).casefold() in self._taken:  # a crop of this very run
                 continue
-            original = self._original(source)
             if original is None:
                 self._queue.append(source)
-                continue
-            advice = "name the file itself to crop it" if source.found else "-o FOLDER crops it all the same"
-            reason = f"it looks like a crop of {original}, which is in the batch, too; {advice}"
-            self.settled.append(Result(source.path, Status.SKIPPED, reason=reason))
+            elif source.found:
+                self.former += 1
+                self._forget(source)  # a former crop may be replaced, if the user says so
+            else:
+                reason = f"it looks like a crop of {original}, which is named, too; -o FOLDER crops it all the same"
+                self.settled.append(Result(source.path, Status.SKIPPED, reason=reason))
         self._check_file()
 
     def jobs(self) -> Iterator[Job]:
@@ -267,6 +271,13 @@ class Plan:
         self._inputs[key] = source
         self._stems.setdefault((_folder_identity(str(source.path.parent)), source.path.stem), source.path)
         return True
+
+    def _forget(self, source: Source) -> None:
+        """Take back that a file is an input."""
+        del self._inputs[identity(source.path)]
+        key = _folder_identity(str(source.path.parent)), source.path.stem
+        if self._stems.get(key) == source.path:
+            del self._stems[key]
 
     def _job(self, source: Source) -> Job:
         options = self.options

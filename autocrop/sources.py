@@ -55,7 +55,7 @@ class Sources:
 
     def describe_left_out(self) -> str:
         """What was passed over, in words; empty if nothing was."""
-        return ", ".join(f"{count} {what}" for what, count in self.left_out.items())
+        return ", ".join(f"{count} × {what}" for what, count in self.left_out.items())
 
     def _walk(self, folder: Path, below: Path, seen: set[tuple[int, int]]) -> Iterator[Source]:
         """The photos of one folder, then those of its subfolders. *seen* has the folders that were entered before."""
@@ -66,26 +66,26 @@ class Sources:
             seen.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            self.left_out[f"folders that cannot be read, as {folder} ({error.strerror})"] += 1
+            self.left_out[f"folder that cannot be read: {folder} ({error.strerror})"] += 1
             return
         folders = []
         for entry in entries:
             path = folder / entry.name
             if entry.name.startswith("."):
-                self.left_out["hidden files"] += 1
+                self.left_out["hidden"] += 1
             elif _is_folder(entry):
                 folders.append(path)
             elif path.suffix.lower() in PHOTO_SUFFIXES:
                 yield Source(path, below, found=True)
             else:
-                self.left_out["files that are no photos"] += 1
+                self.left_out["no photo"] += 1
         for path in folders:
             if self.output is not None and _same(path, self.output):
                 continue
             if self.recursive:
                 yield from self._walk(path, below / path.name, seen)
             else:
-                self.left_out["subfolders (-r includes them)"] += 1
+                self.left_out["subfolder (-r includes it)"] += 1
 
 
 def read_list(content: bytes) -> list[Path]:

@@ -68,7 +68,23 @@ def test_crops_in_a_tree_are_not_cropped_again(photo, tmp_path, former, name):
             shutil.copy(photo, wanted.files[0])
     second = Plan.make(Sources(recursive=True).find([tmp_path]), Options(TWO, output=tmp_path / "new", name=name))
     assert [job.path.relative_to(tmp_path).as_posix() for job in second.jobs()] == ["photo.jpg", "sub/photo.jpg"]
-    assert len(second.settled) == 4
+    assert (second.former, second.settled) == (4, [])
+
+
+def test_former_crops_in_a_folder_can_be_replaced(photo, tmp_path):
+    """--overwrite does, although they lie among the photos; a crop that is named itself is an input, and safe."""
+    crop = tmp_path / "photo_crop.jpg"
+    shutil.copy(photo, crop)
+    assert Plan.make(Sources().find([tmp_path]), Options(overwrite=True)).blocked(crop, photo) == ""
+    assert "never overwritten" in Plan.make([photo, crop], Options(overwrite=True)).blocked(crop, photo)
+
+
+def test_crops_of_crops_in_a_folder_are_left_out(photo, tmp_path):
+    """Somebody cropped a crop: both are known for what they are."""
+    for name in ("photo_crop.jpg", "photo_crop_4x3.jpg"):
+        shutil.copy(photo, tmp_path / name)
+    plan = Plan.make(Sources().find([tmp_path]), Options())
+    assert ([job.path.name for job in plan.jobs()], plan.former) == (["photo.jpg"], 2)
 
 
 def test_names_like_those_of_crops_are_no_crops(photo, tmp_path):

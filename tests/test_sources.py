@@ -34,9 +34,7 @@ def test_a_folder_is_its_own_photos(tree):
     """Without -r the subfolders are left out, and counted like all else that is."""
     sources = Sources()
     assert names(sources, tree) == ["a.PNG", "b.jpg"]
-    assert sources.describe_left_out() == (
-        "2 hidden files, 1 files that are no photos, 2 subfolders (-r includes them)"
-    )
+    assert sources.describe_left_out() == "2 × hidden, 1 × no photo, 2 × subfolder (-r includes it)"
 
 
 def test_recursion_mirrors_the_tree(tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -134,6 +135,7 @@ def crop(
         _stream(paths, options, load, show)
     else:
         plan = Plan.make(sources.find(paths), options)
+        sources.left_out += Counter({"crop of a former run": plan.former})
         if not plan and not plan.settled:
             left = sources.describe_left_out()
             raise UsageError(f"There is no photo in {', '.join(map(str, paths))}{f' ({left})' if left else ''}.")

@@ -79,7 +79,10 @@ class Report:
         """Print what became of all crops, how quickly, and what was not tried; nothing where one line said it all."""
         if self._quiet or (len(self._photos) < 2 and not left_out and self.counts):
             return
-        counts = ", ".join(f"{count} {status.value}" for status, count in self.counts.items()) or "nothing to do"
+        counts = (
+            ", ".join(f"{count} {status.value}" for status in Status if (count := self.counts[status]))
+            or "nothing to do"
+        )
         text = f"{counts[0].upper()}{counts[1:]}"
         if len(self._photos) > 1:
             text += f": {len(self._photos)} photos in {_duration(seconds)}, {_rate(len(self._photos), seconds)}"
