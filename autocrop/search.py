@@ -238,9 +238,10 @@ def find_boxes(
 ) -> tuple[Boxes, NDArray[np.float32]]:
     """Two-stage search.
 
-    Stage one scores coarse candidates; the best and those that show about the same view give a consensus. Stage two
-    scores finer candidates around it, whose consensus is the crop. For the next crop the candidates that overlap one
-    already found are left out.
+    A model that proposes crops has its proposals taken as they are, the most confident first. Otherwise, and for a
+    ratio, stage one scores coarse candidates; the best and those that show about the same view give a consensus.
+    Stage two scores finer candidates around it, whose consensus is the crop. For the next crop the candidates that
+    overlap one already found are left out.
 
     With a guard, a crop that does not respect the photo's subjects is looked for again among those candidates that
     respect them best, and a consensus is made of those alone that show and leave out the same people.
@@ -255,12 +256,19 @@ def find_boxes(
     Returns:
         Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
     """
+    proposed = _proposals(engine, features) if ratio is None else np.empty((0, 4), np.float32)
+    # Whoever proposes crops is asked for them first; the anchors serve those who want more than were proposed.
     candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
+    candidates = np.concatenate([proposed, candidates])
     scores = _scores(engine, features, candidates, ratio)
     found = np.empty((0, 4), np.float32)
     while len(found) < top:
         left = _distinct(candidates, found, ratio)
-        box = _search(engine, features, candidates[left], scores[left], found, ratio) if left.any() else None
+        if left[: len(proposed)].any():
+            left[len(proposed) :] = False
+            box: Boxes | None = _snapped(candidates[[np.argmax(np.where(left, scores, -np.inf))]], free=True)
+        else:
+            box = _search(engine, features, candidates[left], scores[left], found, ratio) if left.any() else None
         if guard is not None:
             box = None if box is None else guard.rounded(box)
             if box is None or not guard.respects(box):
@@ -269,6 +277,13 @@ def find_boxes(
             break
         found = np.concatenate([found, box])
     return found, engine.score(features, found)
+
+
+def _proposals(engine: Engine, features: Features) -> Boxes:
+    """What the model itself proposes, ``[K, 4]``; nothing, if it only scores crops."""
+    propose = getattr(engine, "propose", None)
+    proposed = None if propose is None else propose(features)
+    return np.empty((0, 4), np.float32) if proposed is None else cast(Boxes, proposed[0])
 
 
 def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="Model to train: vrn, safrc or asmnet.")],
+    model: Annotated[str, typer.Argument(help="Model to train: vrn, safrc, asmnet, cblnet or setpred.")],
     data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoints and log.")],
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the recipe's.")] = None,
@@ -61,6 +61,7 @@ def train(
     from autocrop.engines import pick_device, require_torch
 
     require_torch("Training")
+    import numpy as np
     import torch
 
     from autocrop.datasets import load
@@ -71,7 +72,9 @@ def train(
     from autocrop.training.data import TrainingViews
     from autocrop.training.frozen import CachedEngine, FeatureCache
     from autocrop.training.loop import Progress, fit
+    from autocrop.training.memory import keep_freed_memory
     from autocrop.training.record import draw_curves, write_config
+    from autocrop.training.targets import good_crops
 
     if model not in MODELS:
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
@@ -97,8 +100,10 @@ def train(
     quiet = quiet or not leads
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
+    keep_freed_memory()
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
+    network.prepare(np.stack([good_crops(sample)[0] for sample in training]))
     cache = FeatureCache(network.backbone, feature_cache, device) if chosen.freeze_backbone else None
     batches = TrainingViews(training, chosen, others, network.wants_saliency, cache)
     with progress(not quiet) as bar, contextlib.ExitStack() as closing:

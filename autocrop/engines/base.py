@@ -50,10 +50,17 @@ class ShapedEngine(Engine, Protocol):
 
 
 class OwnEngine(ShapedEngine, Protocol):
-    """Our own engines, which let others look inside."""
+    """Our own engines, which let others look inside, and hold models that propose crops, too."""
 
     network: str
     """The paper's model, a key of ``autocrop.models.MODELS``."""
+
+    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
+        """The crops ``[K, 4]`` that the model itself proposes, and its confidence in each ``[K]``, the best first.
+
+        None for the models that only score crops.
+        """
+        ...
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
         """The features themselves, ``[C, h, w]`` by name (for ``explain.py``)."""

@@ -17,7 +17,11 @@ from autocrop.composition import SHAPES, Cells, pattern, pooled_scores, summed_a
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features
 from autocrop.errors import AutocropError
+from autocrop.proposals import proposal_scores, ranked
 from autocrop.weights import ModelCard
+
+PROPOSALS = {"boxes", "confidence"}
+"""Outputs of a model that proposes crops; its encoder is all there is of it."""
 
 
 class OpenCVEngine:
@@ -40,6 +44,7 @@ class OpenCVEngine:
         self.model = card.name
         self.network = card.network
         self._pattern = card.recipe.get("pattern", "")
+        self._side = card.recipe.get("side", 0)
         self._files = files
         self._idle = [self._load()]
         encoder, head = self._idle[0]
@@ -48,7 +53,7 @@ class OpenCVEngine:
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
-        tensor = preprocess.normalise(preprocess.resize(image))
+        tensor = preprocess.normalise(preprocess.resize(image, self._side))
         with self._graphs() as (encoder, head):
             encoder.setInput(tensor, "image")
             outputs = encoder.forward(self._names)
@@ -61,13 +66,21 @@ class OpenCVEngine:
         with self._graphs() as (_, head):
             return head.score(features.maps.prepared, np.ascontiguousarray(as_boxes(boxes)), shape)
 
+    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        maps = self.maps(features)
+        return ranked(maps["boxes"], maps["confidence"]) if maps.keys() >= PROPOSALS else None
+
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
         return {name: m[0] for name, m in features.maps.named.items()}
 
     def _load(self) -> tuple[cv2.dnn.Net, _Head]:
-        head = _GraphHead(self._files["head"]) if "head" in self._files else _PoolingHead(self._pattern)
-        return _read(self._files["encoder"]), head
+        encoder = _read(self._files["encoder"])
+        if "head" in self._files:
+            return encoder, _GraphHead(self._files["head"])
+        proposes = set(encoder.getUnconnectedOutLayersNames()) >= PROPOSALS
+        return encoder, _ProposalHead() if proposes else _PoolingHead(self._pattern)
 
     @contextmanager
     def _graphs(self) -> Iterator[tuple[cv2.dnn.Net, _Head]]:
@@ -131,6 +144,18 @@ class _PoolingHead:
 
     def score(self, prepared: NDArray[np.float64], boxes: Boxes, shape: str) -> NDArray[np.float32]:
         return pooled_scores(prepared, boxes, self._cells[shape])
+
+
+class _ProposalHead:
+    """How well a crop matches what the model proposed (CBLNet, set prediction)."""
+
+    shapes: tuple[str, ...] = ("rectangle",)
+
+    def prepared(self, maps: dict[str, NDArray[np.float32]]) -> tuple[Boxes, NDArray[np.float32]]:
+        return maps["boxes"][0], maps["confidence"][0]
+
+    def score(self, prepared: tuple[Boxes, NDArray[np.float32]], boxes: Boxes, shape: str) -> NDArray[np.float32]:  # noqa: ARG002
+        return proposal_scores(*prepared, boxes)
 
 
 def _read(path: Path) -> cv2.dnn.Net:

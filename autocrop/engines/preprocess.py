@@ -15,16 +15,24 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 """Of ImageNet, for RGB in [0, 1]."""
 
 
-def input_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of the network's input: short side 256, both multiples of 32, aspect nearly kept (GAIC)."""
+def input_size(width: int, height: int, side: int = 0) -> tuple[int, int]:
+    """(width, height) of the network's input: short side 256, both multiples of 32, aspect nearly kept (GAIC).
+
+    Args:
+        width: of the photo.
+        height: of the photo.
+        side: of the square that the photo is warped to instead; 0 for none.
+    """
+    if side:
+        return side, side
     scale = SHORT_SIDE / min(width, height)
     w, h = (min(max(round(side * scale / 32) * 32, SHORT_SIDE), LONGEST_SIDE) for side in (width, height))
     return w, h
 
 
-def resize(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB ``[h, w, 3]`` at the network's input size."""
-    size = input_size(image.shape[1], image.shape[0])
+def resize(image: NDArray[np.uint8], side: int = 0) -> NDArray[np.uint8]:
+    """RGB ``[h, w, 3]`` at the network's input size, see :func:`input_size`."""
+    size = input_size(image.shape[1], image.shape[0], side)
     shrinks = size[0] < image.shape[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
 

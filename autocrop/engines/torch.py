@@ -12,7 +12,9 @@ from autocrop.boxes import Boxes, as_boxes
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features
 from autocrop.models import CroppingModel
+from autocrop.models.base import Proposer
 from autocrop.models.exported import load_exported
+from autocrop.proposals import ranked
 from autocrop.weights import ModelCard
 
 
@@ -40,7 +42,7 @@ class TorchEngine:
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
-        tensor = torch.from_numpy(preprocess.normalise(preprocess.resize(image))).to(self.device)
+        tensor = torch.from_numpy(preprocess.normalise(self._resized(image))).to(self.device)
         return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
 
     @torch.inference_mode()
@@ -49,6 +51,16 @@ class TorchEngine:
         tensor = torch.from_numpy(np.ascontiguousarray(as_boxes(boxes))).to(self.device)
         shaped = {} if shape == "rectangle" else {"shape": shape}
         return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
+
+    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
+        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        if not isinstance(self._network, Proposer):
+            return None
+        maps = self.maps(features)
+        return ranked(maps["boxes"], maps["confidence"])
+
+    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return preprocess.resize(image, self._network.recipe.side)
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
         """See :class:`~autocrop.engines.base.OwnEngine`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
-from autocrop.errors import AutocropError
+from autocrop.errors import AutocropError, UsageError
 
 PEAKS_SIZE = 64
 """Side of the maps of peaks (SAFRC, section 4.2: H = W = 64)."""
@@ -73,21 +74,38 @@ class Pyramid(NamedTuple):
 class Backbone(nn.Module):
     """A torchvision network without its classifier, cut at strides 8, 16 and 32.
 
-    Batch normalisation keeps its ImageNet statistics: a training step sees few photos.
+    Batch normalisation keeps its ImageNet statistics, as a training step usually sees few photos.
 
     Args:
         name: a key of :data:`BACKBONES`.
         pretrained: True for torchvision's ImageNet weights (downloaded once), False for none, or a file.
         peaks: collect the peaks of every block, too, the last convolution included (SAFRC).
+        dilated: the last stage keeps stride 16 by dilated convolutions ("DC5"); a ResNet only.
+        train_norm: batch normalisation learns, too, and follows the photos' statistics in training.
+        frozen_blocks: how many of the first blocks never learn.
 
     Raises:
         AutocropError: the weights cannot be downloaded, or the file does not fit the network.
+        UsageError: the network cannot be dilated.
     """
 
-    def __init__(self, name: str = "mobilenet_v2", pretrained: bool | Path = True, peaks: bool = False) -> None:
+    def __init__(
+        self,
+        name: str = "mobilenet_v2",
+        pretrained: bool | Path = True,
+        peaks: bool = False,
+        dilated: bool = False,
+        train_norm: bool = False,
+        frozen_blocks: int = 0,
+    ) -> None:
         super().__init__()
         spec = BACKBONES[name]
-        blocks = _blocks(_network(name, spec, pretrained))
+        if dilated and not name.startswith("resnet"):
+            raise UsageError(f"torchvision's {name} has no dilated variant. Use resnet50, or --set dilated=false.")
+        blocks = _blocks(_network(name, spec, pretrained, dilated))
+        self._train_norm = train_norm
+        for block in blocks[:frozen_blocks]:
+            block.requires_grad_(False)
         first, second, third = spec.stages
         self.stride8, self.stride16, self.stride32 = blocks[:first], blocks[first:second], blocks[second:third]
         self.tail = blocks[third:] if peaks else None
@@ -118,10 +136,10 @@ class Backbone(nn.Module):
         return Pyramid(maps[0], maps[1], maps[2], torch.cat(peaks, dim=1))
 
     def train(self, mode: bool = True) -> Backbone:
-        """Switch to training, except for batch normalisation, which stays as ImageNet left it."""
+        """Switch to training, except for batch normalisation that stays as ImageNet left it."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d) and not self._train_norm:
                 module.eval()
         return self
 
@@ -155,8 +173,9 @@ def _blocks(network: nn.Module) -> nn.Sequential:
     return cast(nn.Sequential, network.features)
 
 
-def _network(name: str, spec: BackboneSpec, pretrained: bool | Path) -> nn.Module:
-    build = getattr(models, name)
+def _network(name: str, spec: BackboneSpec, pretrained: bool | Path, dilated: bool) -> nn.Module:
+    options = {"replace_stride_with_dilation": [False, False, True]} if dilated else {}
+    build = functools.partial(getattr(models, name), **options)
     if isinstance(pretrained, Path):
         network: nn.Module = build(weights=None)
         try:

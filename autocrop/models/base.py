@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torchvision.ops import box_iou
 
+from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
 from autocrop.models.backbones import BACKBONES, Backbone, Pyramid
+from autocrop.proposals import SMALLEST_SIDE
 
 SCHEDULES = ("constant", "cosine", "step")
 
@@ -40,6 +44,8 @@ class Recipe:
     backbone: str = "mobilenet_v2"
     freeze_backbone: bool = False
     """Train on the features of the backbone as ImageNet left it, computed once: no colour jitter, no trimming."""
+    side: int = 0
+    """Of the square that photos are warped to, in pixels; 0 keeps their aspect, with a short side of 256."""
     seed: int = 0
     average: float = 0.0
     """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none."""
@@ -48,8 +54,10 @@ class Recipe:
         """Check what a type cannot say.
 
         Raises:
-            UsageError: there is no such schedule or backbone.
+            UsageError: there is no such schedule or backbone, or the side is no multiple of 32.
         """
+        if self.side % 32 or self.side < 0:
+            raise UsageError(f"side={self.side}: the networks need a multiple of 32, or 0 to keep a photo's aspect.")
         for field, known in (("schedule", SCHEDULES), ("backbone", tuple(BACKBONES))):
             if getattr(self, field) not in known:
                 raise UsageError(f"There is no {field} '{getattr(self, field)}'. Use one of: {', '.join(known)}.")
@@ -89,6 +97,8 @@ class Views:
     """``[H, W]`` in [0, 1], for the models that ask for it."""
     unlabeled: Views | None = None
     """Another photo, with boxes only, for the models that learn from such photos."""
+    good: Tensor | None = None
+    """``[G, 4]``, G >= 1: the good crops of the photo, the best one first (see ``training/targets.py``)."""
 
 
 class CroppingModel(nn.Module, ABC):
@@ -100,6 +110,8 @@ class CroppingModel(nn.Module, ABC):
     """Names of what :meth:`features` returns, in exported files."""
     SHAPES: tuple[str, ...] = ("rectangle",)
     """Shapes of crops that :meth:`score` knows."""
+    WHOLE_BATCH: bool = False
+    """Whether the loss compares the photos of a step with each other, so that they all go through it at once."""
     HAS_HEAD: bool = True
     """Whether scoring is exported as a graph; where not, the engines compute scores from the features themselves."""
     TRAINING_ONLY: tuple[str, ...] = ()
@@ -147,6 +159,25 @@ class CroppingModel(nn.Module, ABC):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Terms of the loss of one photo, already weighted; the training loop adds them up."""
 
+    def batch_loss(self, batch: Sequence[Views]) -> dict[str, Tensor]:
+        """Terms of the mean loss of several photos; of a single one unless :attr:`WHOLE_BATCH`."""
+        (views,) = batch
+        return self.loss(views)
+
+    def prepare(self, best: Boxes) -> None:
+        """Learn from the best crop of every training photo, ``[N, 4]``, what the loss must know; before the run."""
+
+    def compatible(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What of another network's *state* dict has a place of the same name and shape here."""
+        own = self.state_dict()
+        return {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before the first step of each epoch, counted from 0."""
+
+    def after_step(self) -> None:
+        """Called after each optimiser step."""
+
     def maps(self, views: Views) -> Pyramid:
         """The backbone's maps of a photo: computed now, or the kept ones."""
         return views.maps if views.maps is not None else self.backbone(views.image)
@@ -157,3 +188,50 @@ class CroppingModel(nn.Module, ABC):
         if self.recipe.freeze_backbone:
             self.backbone.eval().requires_grad_(False)
         return self
+
+
+class Proposer(CroppingModel):
+    """A network that proposes crops itself; it scores other crops by how well they match its proposals.
+
+    The first two of its features are the proposals ``[B, K, 4]`` and its confidence in them ``[B, K]``.
+    """
+
+    FEATURES: tuple[str, ...] = ("boxes", "confidence")
+    HAS_HEAD = False
+    WHOLE_BATCH = True
+
+    def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
+        """See :func:`autocrop.proposals.proposal_scores`."""
+        proposals, confidence = features[0][0], features[1][0]
+        return 1 + 4 * (box_iou(boxes, proposals) * confidence).amax(dim=1)
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """The loss of a batch of one photo."""
+        return self.batch_loss([views])
+
+    def batch_maps(self, batch: Sequence[Views]) -> Pyramid:
+        """The backbone's maps of several photos of one size: computed now, or the kept ones."""
+        kept = [views.maps for views in batch if views.maps is not None]
+        if len(kept) < len(batch):
+            return self.backbone(torch.cat([views.image for views in batch]))
+        return Pyramid(*(torch.cat(parts) for parts in zip(*(maps[:3] for maps in kept), strict=True)))
+
+
+def good_crops(views: Views) -> Tensor:
+    """The good crops ``[G, 4]`` of a photo, the best first.
+
+    Raises:
+        ValueError: the views were made without.
+    """
+    if views.good is None:
+        raise ValueError("Models that propose crops learn from good ones, and these views have none.")
+    return views.good
+
+
+def ordered(corners: Tensor) -> Tensor:
+    """Boxes from two corners ``[..., 4]`` in any order, with no side shorter than :data:`SMALLEST_SIDE`."""
+    low, high = torch.minimum(corners[..., :2], corners[..., 2:]), torch.maximum(corners[..., :2], corners[..., 2:])
+    centre = (low + high) / 2
+    half = ((high - low) / 2).clamp(min=SMALLEST_SIDE / 2)
+    centre = torch.maximum(torch.minimum(centre, 1 - half), half)  # those at the edge stay inside
+    return torch.cat([centre - half, centre + half], dim=-1)

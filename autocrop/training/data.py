@@ -19,7 +19,7 @@ from autocrop.images import open_photo
 from autocrop.models import Recipe, Views
 from autocrop.saliency import spectral_residual
 from autocrop.training.frozen import FeatureCache
-from autocrop.training.targets import scored_views, trimmed
+from autocrop.training.targets import good_crops, scored_views, trimmed
 
 
 class TrainingViews:
@@ -92,14 +92,14 @@ class TrainingViews:
         pixels = self._decode(sample)
         if self._cache is None and rng.random() < self.recipe.trim:
             sample, pixels = trimmed(sample, pixels, rng)
-            pixels = preprocess.resize(pixels)
+            pixels = preprocess.resize(pixels, self.recipe.side)
         boxes, scores = scored_views(sample, self.recipe.views, rng)
         pairs, preference = np.empty((0, 2), np.int64), np.empty(0, np.float32)
         if sample.votes is not None:
             pairs = len(boxes) + np.arange(2 * len(sample.votes.counts)).reshape(-1, 2)
             preference = (sample.votes.counts[:, 0] / sample.votes.counts.sum(axis=1)).astype(np.float32)
             boxes = np.concatenate([boxes, sample.votes.pairs.reshape(-1, 4)])
-        return self._views(sample, pixels, rng, boxes, scores, pairs, preference)
+        return self._views(sample, pixels, rng, boxes, scores, pairs, preference, good_crops(sample))
 
     def _views(
         self,
@@ -110,11 +110,13 @@ class TrainingViews:
         scores: NDArray[np.float32],
         pairs: NDArray[np.int64],
         preference: NDArray[np.float32],
+        good: Boxes | None = None,
     ) -> Views:
         """Augment and normalise a photo, and add what the model wants beside it."""
         flipped = bool(rng.random() < 0.5)
         if flipped:
             pixels, boxes = np.ascontiguousarray(pixels[:, ::-1]), bx.flip(boxes)
+            good = None if good is None else bx.flip(good)
         saliency = torch.from_numpy(spectral_residual(pixels)) if self._saliency else None
         image = torch.from_numpy(pixels.transpose(2, 0, 1))
         if self._cache is None:
@@ -122,10 +124,19 @@ class TrainingViews:
         image = v2.functional.normalize(image.float() / 255, preprocess.MEAN.tolist(), preprocess.STD.tolist())[None]
         maps = self._cache.maps(f"{sample.path.resolve()} {flipped}", image) if self._cache is not None else None
         scored, compared, preferred = map(torch.from_numpy, (scores, pairs, preference))
-        return Views(image, torch.from_numpy(boxes), scored, compared, preferred, maps, saliency)
+        return Views(
+            image,
+            torch.from_numpy(boxes),
+            scored,
+            compared,
+            preferred,
+            maps,
+            saliency,
+            good=None if good is None else torch.from_numpy(good),
+        )
 
     def _decode(self, sample: Sample) -> NDArray[np.uint8]:
         name = str(sample.path)
         if name not in self._decoded:
-            self._decoded[name] = preprocess.resize(open_photo(sample.path).preview())
+            self._decoded[name] = preprocess.resize(open_photo(sample.path).preview(), self.recipe.side)
         return self._decoded[name]

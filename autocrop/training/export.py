@@ -52,13 +52,24 @@ class _Head(nn.Module):
 def export(network: CroppingModel, paths: Mapping[str, Path]) -> None:
     """Write *network* as ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
 
-    The graphs take any input size that is a multiple of 32 and any number of boxes.
+    The graphs take any input size that is a multiple of 32, or the one that the recipe has, and any number of boxes.
 
     Args:
         network: in any mode.
         paths: of the ``encoder`` and, unless the engines do its work themselves, of the ``head``.
     """
     network = fold_batch_norm(network).cpu().eval()
+    side = network.recipe.side
+    if side:
+        _write(
+            _Encoder(network),
+            (torch.zeros(1, 3, side, side),),
+            ["image"],
+            network.FEATURES,
+            {"image": {}},
+            paths["encoder"],
+        )
+        return
     image = torch.zeros(1, 3, 256, 384)
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
     with torch.no_grad():

@@ -92,7 +92,7 @@ class CachedEngine(TorchEngine):
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
-        pixels = preprocess.resize(image)
+        pixels = self._resized(image)
         name = hashlib.sha256(pixels.tobytes()).hexdigest()
         maps = self._cache.maps(name, torch.from_numpy(preprocess.normalise(pixels)))
         features = self._network.eval().features(maps.each(lambda part: part.to(self.device)))

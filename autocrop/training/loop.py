@@ -135,8 +135,10 @@ def fit(
         started = time.monotonic()
         losses: dict[str, float] = {}
         network.train()
+        network.begin_epoch(epoch)
         for progress in _epoch(step_loss, network, batches, epoch, optimiser, team):
             scheduler.step()
+            network.after_step()
             if averaged is not None:
                 averaged.update_parameters(network)
             losses = progress.losses
@@ -163,7 +165,7 @@ def fit(
 
 
 class _Loss(nn.Module):
-    """The loss of one photo as a module's forward pass, which is what torch's DDP can watch."""
+    """The loss of some photos as a module's forward pass, which is what torch's DDP can watch."""
 
     def __init__(self, network: CroppingModel, device: str, amp: bool) -> None:
         super().__init__()
@@ -171,10 +173,10 @@ class _Loss(nn.Module):
         self._device = device
         self._amp = amp
 
-    def forward(self, views: Views, seed: int) -> dict[str, Tensor]:
+    def forward(self, photos: Sequence[Views], seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)  # of dropout
         with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._amp):
-            return self.network.loss(_to(views, self._device))
+            return self.network.batch_loss([_to(views, self._device) for views in photos])
 
 
 def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -254,18 +256,19 @@ def _step(
     """One optimiser step over the photos of *batch*; returns the mean of each term of the loss."""
     optimiser.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
-    for number, (views, seed) in enumerate(zip(batch, seeds, strict=True), start=1):
+    parts = [batch] if network.WHOLE_BATCH else [[views] for views in batch]
+    for number, (photos, seed) in enumerate(zip(parts, seeds, strict=False), start=1):
         # Processes exchange their gradients once a step, with the last photo.
-        shares = number == len(batch) or not isinstance(loss, nn.parallel.DistributedDataParallel)
+        shares = number == len(parts) or not isinstance(loss, nn.parallel.DistributedDataParallel)
         with contextlib.nullcontext() if shares else loss.no_sync():  # type: ignore[operator]
-            terms = loss(views, seed)
+            terms = loss(photos, seed)
             total = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(total):
                 values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
                 raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
-            (total / len(batch)).backward()  # type: ignore[no-untyped-call]
+            (total / len(parts)).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
-            means[name] = means.get(name, 0.0) + value.item() / len(batch)
+            means[name] = means.get(name, 0.0) + value.item() / len(parts)
     if network.recipe.clip:
         torch.nn.utils.clip_grad_norm_(network.parameters(), network.recipe.clip)
     optimiser.step()

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autocrop import boxes as bx
+from autocrop import metrics
 from autocrop.boxes import Boxes
 from autocrop.candidates import dense_anchors, grid_anchors
 from autocrop.datasets import Sample, Votes
+from autocrop.datasets.gaicd import SCALE
 
 GRID_SHARE, DENSE_SHARE = 0.4, 0.3
 """Shares of grid anchors and dense anchors among the views; the rest is drawn around the best crop."""
@@ -26,6 +28,8 @@ LARGEST_TRIM = 0.6
 """Share of a margin that :func:`trimmed` may cut away."""
 SMALLEST_SIDE = 0.25
 """No drawn crop has a side shorter than this share of the photo's."""
+GOOD_IOU = 0.7
+"""From this IoU with a best crop on, the winner of a clear vote is a good crop, too."""
 
 
 def scored_views(sample: Sample, count: int, rng: np.random.Generator) -> tuple[Boxes, NDArray[np.float32]]:
@@ -43,6 +47,28 @@ def scored_views(sample: Sample, count: int, rng: np.random.Generator) -> tuple[
     best = sample.boxes[rng.integers(len(sample.boxes))]
     views = np.concatenate([grid, dense, jittered(best, count - len(grid) - len(dense), rng)])
     return views, 1 + 4 * bx.iou(views, sample.boxes).max(axis=1)
+
+
+def good_crops(sample: Sample) -> Boxes:
+    """The good crops of a photo, the best first, as the models that propose crops learn them.
+
+    Where crops have scores, those that the data set's scale calls good, or, where there are none, those tied for the
+    highest score (set prediction). Otherwise the best crops, and the winners of clear votes that show about the same:
+    more than :data:`GOOD_IOU` with one of them.
+
+    Returns:
+        ``[G, 4]``, G >= 1.
+    """
+    if sample.scores is not None:
+        order = np.argsort(-sample.scores, kind="stable")
+        least = sample.scale.good if sample.scale is not None else SCALE.good
+        return metrics.good_crops(sample.boxes[order], sample.scores[order], least)
+    if sample.votes is None:
+        return sample.boxes
+    clear = np.abs(sample.votes.margin) >= metrics.STRONG_MARGIN
+    winners = sample.votes.pairs[clear, (sample.votes.margin[clear] < 0).astype(int)]
+    near = bx.iou(winners, sample.boxes).max(axis=1, initial=0) >= GOOD_IOU
+    return np.concatenate([sample.boxes, winners[near]])
 
 
 def trimmed(sample: Sample, image: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Sample, NDArray[np.uint8]]:
