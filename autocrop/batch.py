@@ -93,7 +93,8 @@ def _outcome(engine: Engine | None, job: Job, plan: Plan) -> list[Result]:
     except Exception as error:
         reason = str(error)
         if not isinstance(error, AutocropError):  # a defect of ours shall not cost the other photos
-            reason = f"autocrop ran into an error of its own, {type(error).__name__}: {error}. Please report it"
+            what = f"{type(error).__name__}: {error}"
+            reason = f"autocrop ran into an error of its own, {what}. Please report what --debug prints"
         results.append(Result(job.path, Status.FAILED, reason=_at(job.wanted[0], reason), error=error))
     if plan.options.thumbnails and results:
         results[0] = dataclasses.replace(results[0], thumbnail=_thumbnail(job.path, plan.options, previews))

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from autocrop.batch import run
+from autocrop.cli.console import Silent
+from autocrop.cli.report import Report
 from autocrop.errors import UsageError
 from autocrop.manifest import Status, Target
 from autocrop.plan import Options, Plan, make_targets
@@ -50,6 +52,27 @@ def test_size_never_enlarges_unless_told(engine, photo):
     assert "smaller than 4000x4000" in result.notes[0]
     (result,) = crop_all(engine, [photo], targets=make_targets([], ["4000x4000"]), upscale=True, overwrite=True)
     assert result.size == (4000, 4000)
+
+
+def test_a_defect_of_ours_costs_one_photo(engine, photo, capsys, monkeypatch):
+    """It is named with what to do; --debug prints where it happened."""
+    other = shutil.copy(photo, photo.with_name("other.jpg"))
+    encode = engine.encode
+
+    def breaks_once(image):
+        monkeypatch.setattr(engine, "encode", encode)
+        return 1 / 0
+
+    monkeypatch.setattr(engine, "encode", breaks_once)
+    failed, cropped = crop_all(engine, [photo, other])
+    assert (failed.status, cropped.status) == (Status.FAILED, Status.CROPPED)
+    assert "ZeroDivisionError: division by zero. Please report what --debug prints" in failed.reason
+    Report(2, Silent(), debug=False).add(failed)
+    assert "Traceback" not in capsys.readouterr().err
+    Report(2, Silent(), debug=True).add(failed)
+    messages = capsys.readouterr().err
+    assert "Traceback" in messages
+    assert "breaks_once" in messages
 
 
 def test_existing_outputs_are_skipped(engine, photo):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,31 @@ def ends_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def ends_on_second_interrupt() -> Iterator[None]:
+    """The first Ctrl-C is Python's own; the second, while threads finish what they have begun, ends the process."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, as in the background of a script, or somebody else's
+        yield
+        return
+    pressed = 0
+
+    def interrupt(*arguments: object) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            raise KeyboardInterrupt
+        if sys.stderr.isatty():
+            os.write(2, b"\x1b[?25h")  # the cursor, which a progress bar hides
+        os._exit(EXIT_INTERRUPTED)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def progress(wanted: bool) -> Any:

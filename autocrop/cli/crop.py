@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from autocrop.cli import options as cli
-from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, note, progress
+from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, ends_on_second_interrupt, note, progress
 from autocrop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def work(
     to_screen = (plan.options.dry_run or show["as_json"]) and sys.stdout.isatty()  # where a bar would be in the way
     interrupted = False
     with (
+        ends_on_second_interrupt(),
         _contact_sheet(sheet, plan) as page,
         progress(photos > 1 and not show["quiet"] and not to_screen) as bar,
     ):
@@ -187,7 +188,8 @@ def work(
         note(f"Model {engine.model} on {engine.device}, {time.monotonic() - started:.2f} s.")
     if interrupted:
         again = "the same command without --overwrite" if plan.options.overwrite else "the same command again"
-        note(f"Interrupted. To go on, run {again}: what is done is skipped.")
+        left = max(0, photos - report.photos)
+        note(f"Interrupted, {left} of {photos} photos to go. To go on, run {again}: what is done is skipped.")
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.counts[Status.FAILED]:
         raise typer.Exit(EXIT_FAILED)

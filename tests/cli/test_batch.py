@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -135,9 +136,27 @@ def test_interrupted(album):
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=30)
     assert process.returncode == 130, messages
-    assert "Interrupted. To go on, run the same command again" in messages
+    assert re.search(r"Interrupted, [0-5] of 6 photos to go. To go on, run the same command again", messages)
     assert "Traceback" not in messages
     assert not [name for name in contents(album.parent / "out") if ".tmp" in name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ there")
+def test_interrupted_twice(tmp_path):
+    """The second Ctrl-C does not wait for the photos in work; no traceback, the same exit code."""
+    photos = [tmp_path / f"{number}.jpg" for number in range(3)]
+    Image.effect_noise((2500, 2000), 50).save(photos[0])
+    for path in photos[1:]:
+        shutil.copy(photos[0], path)
+    process = popen(*photos, "-o", "out", *RATIOS, "--jobs", "2", cwd=tmp_path)
+    process.stderr.readline()  # the first crop is there, and work on others has begun
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 130, messages
+    assert "Traceback" not in messages
+    assert "terminate" not in messages
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
