@@ -239,9 +239,14 @@ def _ranking(samples: Sequence[Sample], predictions: Sequence[Prediction], top: 
     report |= _rank(samples, [p.annotated for p in predictions if p.annotated is not None], scale)
     report["baselines"] = {
         name: _rank(samples, [rank(sample.boxes) for sample in samples], scale)
-        for name, rank in (("largest_first", bx.area), ("nearest_to_mean_crop", _nearness))
+        for name, rank in (("largest_first", _size), ("nearest_to_mean_crop", _nearness))
     }
     return report | (_found(samples, predictions, scale, top) if boxed else {"acc_1": {}, "ap": {}})
+
+
+def _size(boxes: Boxes) -> NDArray[np.float32]:
+    """Area of each crop, rounded, so that crops of one size are equal and not ordered by float32's noise."""
+    return np.round(bx.area(boxes), 5).astype(np.float32)
 
 
 def _nearness(boxes: Boxes) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from autocrop import boxes as bx
 from autocrop.engines import Features, OwnEngine
 from autocrop.search import Crop
 
@@ -110,9 +111,7 @@ def _boxes(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Image.Image:
 
 def _scaled(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
     """The crop's box in a copy of the photo of another size."""
-    x, y = width / crop.photo[0], height / crop.photo[1]
-    left, top, right, bottom = crop.box
-    return round(left * x), round(top * y), max(round(left * x) + 1, round(right * x)), round(bottom * y)
+    return bx.to_pixels(np.divide(crop.box, (*crop.photo, *crop.photo)), width, height)
 
 
 def _legend(crops: Sequence[Crop]) -> Image.Image:

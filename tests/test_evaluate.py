@@ -10,9 +10,10 @@ from autocrop import boxes as bx
 from autocrop import metrics
 from autocrop.candidates import dense_anchors, ratio_windows
 from autocrop.datasets import Sample, Votes, load
+from autocrop.datasets.gaicd import SCALE
 from autocrop.errors import AutocropError, UsageError
 from autocrop.evaluate import centre_crop, crop_ratio, evaluate, measure
-from autocrop.predictions import Prediction
+from autocrop.predictions import Prediction, nothing
 from tests.cli.test_crop import autocrop
 from tests.conftest import CentredEngine
 from tests.datasets.synthetic import FLMS_CROPS, write_flms, write_gaicd, write_photo
@@ -155,8 +156,20 @@ def test_ranking_means_over_photos(engine, scored):
     assert report["acc"]["3/10"] == pytest.approx(np.mean([metrics.top_accuracy(*pair, 3, 10) for pair in pairs]))
     assert report["acc_5"] == pytest.approx(np.mean([report["acc"][f"{k}/5"] for k in (1, 2, 3, 4)]))
     assert report["acc_w_10"] == pytest.approx(np.mean([report["acc_w"][f"{k}/10"] for k in (1, 2, 3, 4)]))
-    largest = [metrics.spearman(bx.area(sample.boxes), sample.scores) for sample in scored]
+    largest = [metrics.spearman(np.round(bx.area(sample.boxes), 4), sample.scores) for sample in scored]
     assert report["baselines"]["largest_first"]["srcc"] == pytest.approx(np.mean(largest))
+
+
+def test_crops_of_one_size_are_equal_to_the_baseline():
+    """Largest first has no opinion on two crops of one size, wherever they lie: float32 must not give it one."""
+    x = np.arange(40, dtype=np.float32) / 100
+    boxes = np.stack([x, x / 2, x + np.float32(0.6), x / 2 + np.float32(0.7)], axis=1)
+    assert len(np.unique(bx.area(boxes))) > 1
+    scores = np.linspace(1, 5, 40, dtype=np.float32)
+    sample = Sample(Path("photo.jpg"), 300, 200, boxes, scores, scale=SCALE)
+    report = measure([sample], [dataclasses.replace(nothing("photo.jpg"), annotated=scores)])
+    assert report["srcc"] == pytest.approx(1)
+    assert report["baselines"]["largest_first"]["srcc"] == report["baselines"]["largest_first"]["pair_accuracy"] == 0
 
 
 def test_boxes_found_among_scored_crops(scored):

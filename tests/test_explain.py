@@ -7,7 +7,7 @@ from PIL import Image
 from autocrop import explain as explaining
 from autocrop import weights
 from autocrop.engines import Features, load_model
-from autocrop.search import find_crops
+from autocrop.search import Crop, find_crops
 
 
 @pytest.mark.parametrize("model", sorted(weights.manifest()))
@@ -58,9 +58,16 @@ def test_what_each_model_shows():
 
 def test_tall_and_tiny_photos(engine):
     """Any shape fits into the picture."""
-    for width, height in ((3000, 40), (40, 3000), (1, 1), (200, 300)):
+    for width, height in ((3000, 40), (40, 3000), (1, 1), (200, 300), (20000, 20)):
         image = np.zeros((height, width, 3), np.uint8)
         crops = find_crops(engine, engine.encode(image), (width, height))
         picture = explaining.explain(image, crops, {"map": np.random.default_rng(0).random((4, 6), np.float32)})
         assert picture.width == explaining.WIDTH
         assert picture.height < 1500
+
+
+def test_crops_of_less_than_a_pixel_are_drawn():
+    """A crop a few pixels high of a long, thin photo is less than a pixel of the picture; it is drawn as one."""
+    for top, bottom in ((0, 9), (5, 14), (11, 20)):
+        crop = Crop((0, top, 20000, bottom), 1.0, None, 0.5, (20000, 20))
+        assert explaining.explain(np.zeros((20, 20000, 3), np.uint8), [crop], {}).width == explaining.WIDTH

@@ -89,7 +89,15 @@ def _sample(path: Path, size: tuple[int, int], crop: list[float], pairs: list[di
 
 
 def _boxes(xywh: list[list[float]], size: tuple[int, int]) -> np.ndarray:
-    """(x, y, w, h) in pixels as normalised boxes."""
+    """(x, y, w, h) in pixels as normalised boxes, clipped to the photo.
+
+    Raises:
+        ValueError: nothing is left of one.
+    """
     array = np.array(xywh, np.float64)
     array[:, 2:] += array[:, :2]
-    return np.clip(from_pixels(array, *size), 0, 1)
+    boxes = np.clip(from_pixels(array, *size), 0, 1)
+    outside = ~(boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if outside.any():
+        raise ValueError(f"the crop {xywh[int(outside.argmax())]} lies outside the photo of {size[0]}x{size[1]} pixels")
+    return boxes

@@ -54,6 +54,22 @@ def test_a_damaged_list_is_named(tiny_fcdb, text):
         load(f"fcdb:{tiny_fcdb}", "train")
 
 
+@pytest.mark.parametrize(
+    ("file", "crop"),
+    [("cropping_training_set.json", [70, 4, 40, 48]), ("ranking_annotation.json", [0, 96, 64, 10])],
+)
+def test_crops_outside_their_photo(tiny_fcdb, file, crop):
+    """A best crop or a voted one of which the photo has nothing is an error that names list, photo and crop."""
+    rows = json.loads((tiny_fcdb / file).read_text())
+    if "crop" in rows[0]:
+        rows[0]["crop"] = crop
+    else:
+        rows[0]["crops"][1]["crop_1"] = crop
+    (tiny_fcdb / file).write_text(json.dumps(rows))
+    with pytest.raises(DatasetError, match=rf"{file}.* is damaged at 0_train_b.jpg .*{crop[0]}, {crop[1]}.* outside"):
+        load(f"fcdb:{tiny_fcdb}", "train")
+
+
 def test_missing_photos_are_named(tiny_fcdb):
     """A list without its photos is no data set."""
     for path in (tiny_fcdb / "images").iterdir():
