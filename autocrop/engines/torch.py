@@ -48,7 +48,7 @@ class TorchEngine:
     @torch.inference_mode()
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
-        tensor = torch.from_numpy(np.ascontiguousarray(as_boxes(boxes))).to(self.device)
+        tensor = torch.tensor(as_boxes(boxes), device=self.device)  # a copy: boxes may be read-only
         shaped = {} if shape == "rectangle" else {"shape": shape}
         return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
 

@@ -60,22 +60,13 @@ def export(network: CroppingModel, paths: Mapping[str, Path]) -> None:
     """
     network = fold_batch_norm(network).cpu().eval()
     side = network.recipe.side
-    if side:
-        _write(
-            _Encoder(network),
-            (torch.zeros(1, 3, side, side),),
-            ["image"],
-            network.FEATURES,
-            {"image": {}},
-            paths["encoder"],
-        )
-        return
-    image = torch.zeros(1, 3, 256, 384)
+    image = torch.zeros(1, 3, side, side) if side else torch.zeros(1, 3, 256, 384)
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
     with torch.no_grad():
-        features, larger = network.encode(image), network.encode(torch.zeros(1, 3, 320, 480))
+        features = network.encode(image)
+        larger = features if side else network.encode(torch.zeros(1, 3, 320, 480))
     size = torch.export.Dim
-    strides = {2: 32 * size("rows", min=4, max=64), 3: 32 * size("columns", min=4, max=64)}
+    strides = {} if side else {2: 32 * size("rows", min=4, max=64), 3: 32 * size("columns", min=4, max=64)}
     _write(_Encoder(network), (image,), ["image"], network.FEATURES, {"image": strides}, paths["encoder"])
     if "head" not in paths:
         return

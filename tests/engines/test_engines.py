@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -48,25 +49,28 @@ def test_opencv_and_torch_agree(model, samples):
     assert same >= count - 1
 
 
-@pytest.mark.parametrize("backbone", ["mobilenet_v2", "mobilenet_v3_small"])
-def test_export_keeps_the_scores(backbone, samples, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [("vrn", {"channels": 16, "splitter": False, "side": 224}), ("safrc", {"side": 224}), ("asmnet", {"side": 224})],
+)
+def test_export_keeps_the_scores(model, changes, samples, tmp_path):
     """A network, another recipe than the bundled one, exported: both engines score as the network itself does."""
     torch = pytest.importorskip("torch")
+    from autocrop import models
     from autocrop.engines.torch import TorchEngine
-    from autocrop.models.vrn import VRN, VRNRecipe
     from autocrop.training.export import export_checkpoint
 
     torch.manual_seed(0)
-    recipe = VRNRecipe(channels=16, splitter=False, backbone=backbone)
-    network = VRN(recipe)
-    state = {"name": "vrn", "recipe": dataclasses.asdict(recipe), "model": network.state_dict(), "data": "fcdb"}
+    recipe = models.MODELS[model].RECIPE(backbone="mobilenet_v3_small", **changes)
+    network = models.MODELS[model](recipe)
+    state = {"name": model, "recipe": dataclasses.asdict(recipe), "model": network.state_dict(), "data": "fcdb"}
     torch.save(state | {"epoch": 1, "metrics": {"iou": 0.5}}, tmp_path / "best.pt")
     export_checkpoint(tmp_path / "best.pt", tmp_path / "mine", "mine")
     image = np.asarray(Image.open(samples[0]).convert("RGB"))
     scores = [
         engine.score(engine.encode(image), dense_anchors()[::30])
         for engine in (
-            TorchEngine("vrn", network),
+            TorchEngine(model, network),
             load_model(weights=tmp_path / "mine", engine="opencv"),
             load_model(weights=tmp_path / "mine", device="cpu", engine="torch"),
         )
@@ -74,6 +78,22 @@ def test_export_keeps_the_scores(backbone, samples, tmp_path):
     assert np.ptp(scores[0]) > 0
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
     assert scores[2] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_the_torch_engine_takes_boxes_that_must_not_change(samples):
+    """Candidates are kept and read-only; torch shall not warn of that."""
+    torch = pytest.importorskip("torch")
+    engine = load_model("asmnet", "cpu", engine="torch")
+    boxes = dense_anchors()
+    assert not boxes.flags.writeable
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            engine.score(engine.encode(np.asarray(Image.open(samples[0]).convert("RGB"))), boxes)
+    finally:
+        torch.set_warn_always(before)
 
 
 @pytest.mark.parametrize("model", MODELS)
