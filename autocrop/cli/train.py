@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -73,7 +71,7 @@ def train(
     from autocrop.training.frozen import CachedEngine, FeatureCache
     from autocrop.training.loop import Progress, fit
     from autocrop.training.memory import keep_freed_memory
-    from autocrop.training.record import draw_curves, write_config
+    from autocrop.training.record import draw_curves, typed_command, write_config
     from autocrop.training.targets import good_crops
 
     if model not in MODELS:
@@ -93,7 +91,17 @@ def train(
     chosen = _changed(start, override or [], freeze_backbone=freeze_backbone or None, **flags)
     if feature_cache is not None and not chosen.freeze_backbone:
         raise UsageError("--feature-cache keeps the features of a frozen backbone. Add --freeze-backbone.")
+    if unlabeled is not None and not chosen.uses_unlabeled:
+        raise UsageError(
+            f"This recipe of {model} leaves photos without annotations out of its loss. Leave out --unlabeled, or what "
+            "sets a weight of its loss to 0."
+        )
     training, validation = load(data, "train"), load(data, "val")
+    if any(not len(sample.boxes) for sample in training):
+        raise UsageError(
+            f"The photos of {data} carry no crops that people chose or scored, so there is nothing to learn from. Use "
+            "fcdb, gaicd or cpc."
+        )
     others = load(f"folder:{unlabeled}", "train") if unlabeled is not None else ()
     device = team.join(pick_device(device))
     leads = team.Team.of().leads
@@ -126,11 +134,12 @@ def train(
             bar.update(task, info="validating")
             engine = CachedEngine(network, cache, device) if cache else TorchEngine(model, network, device)
             report = evaluate(engine, validation)
-            return {key: value for key, value in report.items() if isinstance(value, float)}
+            return {key: value for key, value in report.items() if isinstance(value, float) and key != "gap"}
 
         def on_start() -> None:
-            command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-            write_config(output, model, data, command, chosen, device=device, amp=amp)
+            processes = team.Team.of().size
+            more = {"device": device, "amp": amp, "processes": processes}
+            write_config(output, model, data, typed_command(), chosen, resume, **more)
 
         try:
             best = fit(
@@ -142,6 +151,7 @@ def train(
                 amp=amp,
                 resume=resume,
                 data=name,
+                terms={"data": f"{name}:{_absolute(data.partition(':')[2])}", "unlabeled": _absolute(unlabeled)},
                 on_start=on_start,
                 on_step=on_step,
                 on_epoch=on_epoch,
@@ -151,6 +161,11 @@ def train(
             raise
     if not quiet:
         note(f"Best checkpoint: {best}. Make it usable for cropping with: autocrop models export {best} -o FOLDER")
+
+
+def _absolute(path: str | Path | None) -> str:
+    """Path of a folder from the root; nothing for none. Links stay: one at a folder's old place is that folder."""
+    return "" if path is None else str(Path(path).expanduser().absolute())
 
 
 def _changed(recipe: Recipe, overrides: list[str], **flags: Any) -> Recipe:

@@ -50,6 +50,7 @@ class ASMNet(CroppingModel):
         "cpc": ASMNetRecipe(epochs=30, pair_margin=0.3),
         # What trained the bundled model: VRN's recipe, with a higher rate for the one linear layer.
         "fcdb": ASMNetRecipe(
+            optimizer="adamw",
             epochs=6,
             batch=4,
             lr=5e-4,
@@ -157,7 +158,8 @@ def ranking_loss(predicted: Tensor, target: Tensor, margin: float) -> Tensor:
         target: ``[N]``, raw scores.
         margin: δ.
     """
-    better = target[:, None] - target[None, :] >= margin
+    # MOS are means with a few decimals, in float32: 4.1 - 3.2 must count as .9.
+    better = target[:, None] - target[None, :] >= margin - 1e-6
     loss = (1 + predicted[None, :] - predicted[:, None]).clamp(min=0)
     return (loss * better).sum() / better.sum().clamp(min=1)
 

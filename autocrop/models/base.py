@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,19 @@ from autocrop.models.backbones import BACKBONES, Backbone, Pyramid
 from autocrop.proposals import SMALLEST_SIDE
 
 SCHEDULES = ("constant", "cosine", "step")
+OPTIMIZERS = ("adam", "adamw")
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("epochs", "batch", "channels", "queries", "width", "heads", "decoders", "hidden"), (1, math.inf)),
+    **dict.fromkeys(("lr", "weight_decay", "views", "drop_at", "backbone_lr", "clip", "encoders"), (0, math.inf)),
+    **dict.fromkeys(("ranking_gain", "regression", "classification", "consistency", "listwise"), (0, math.inf)),
+    **dict.fromkeys(("votes", "ranking", "saliency", "pair_margin", "pairs"), (0, math.inf)),
+    "trim": (0, 1),
+    "dropout": (0, 1),
+    "average": (0, 0.999999),
+    "temperature": (1e-6, math.inf),
+    "seed": (0, 2**63 - 1),
+}
+"""What numbers of a recipe must lie between, its ends included; infinity itself is none."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,8 @@ class Recipe:
     batch: int = 1
     """Photos an optimiser step."""
     lr: float = 1e-4
+    optimizer: str = "adam"
+    """``adam``, whose weight decay is a part of the gradient, or ``adamw``, whose decay is apart from it."""
     weight_decay: float = 0.0
     views: int = 64
     """Scored crops of each photo a step."""
@@ -54,13 +70,28 @@ class Recipe:
         """Check what a type cannot say.
 
         Raises:
-            UsageError: there is no such schedule or backbone, or the side is no multiple of 32.
+            UsageError: there is no such schedule, optimiser or backbone, the side is no multiple of 32, or a number is
+                out of range.
         """
+        for name, (least, most) in RANGES.items():
+            self._check(name, least, most)
         if self.side % 32 or self.side < 0:
             raise UsageError(f"side={self.side}: the networks need a multiple of 32, or 0 to keep a photo's aspect.")
-        for field, known in (("schedule", SCHEDULES), ("backbone", tuple(BACKBONES))):
+        for field, known in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS), ("backbone", tuple(BACKBONES))):
             if getattr(self, field) not in known:
                 raise UsageError(f"There is no {field} '{getattr(self, field)}'. Use one of: {', '.join(known)}.")
+
+    @property
+    def uses_unlabeled(self) -> bool:
+        """Whether the loss looks at :attr:`Views.unlabeled`."""
+        return False
+
+    def _check(self, name: str, least: float, most: float) -> None:
+        """Check that a field, if the recipe has it, is a number within bounds."""
+        value = getattr(self, name, least)
+        if not least <= value <= most or math.isinf(value):  # written so that NaN is refused, too
+            bounds = f", {least} or more" if most == math.inf else f" between {least} and {most}"
+            raise UsageError(f"{name}={value}: it must be a number{bounds}.")
 
 
 @dataclass(frozen=True)
@@ -75,6 +106,11 @@ class ScorerRecipe(Recipe):
     """A difference of this many MOS is one logit to the listwise and the vote loss."""
     dropout: float = 0.0
     """Of the pooled regions in training (ours; small data sets need it)."""
+
+    def __post_init__(self) -> None:
+        """A scorer learns from scored crops, so it needs some."""
+        super().__post_init__()
+        self._check("views", 1, math.inf)
 
 
 @dataclass(frozen=True)

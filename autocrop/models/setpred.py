@@ -38,6 +38,7 @@ class SetPredictionRecipe(Recipe):
 
     epochs: int = 50
     batch: int = 2
+    optimizer: str = "adamw"
     weight_decay: float = 1e-4
     views: int = 90
     schedule: str = "step"

@@ -40,6 +40,7 @@ class VRN(CroppingModel):
     # What trained the bundled model; docs/training.md has what else was tried.
     RECIPES: ClassVar = {
         "fcdb": VRNRecipe(
+            optimizer="adamw",
             epochs=10,
             batch=4,
             lr=1.5e-4,

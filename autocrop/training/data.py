@@ -85,7 +85,7 @@ class TrainingViews:
             anchors = grid_anchors(other.aspect)
             anchors = anchors[rng.permutation(len(anchors))[: self.recipe.views]]
             empty = np.empty(0, np.float32)
-            unlabeled = self._views(other, self._decode(other), rng, anchors, empty, np.empty((0, 2), np.int64), empty)
+            unlabeled = self._views(self._decode(other), rng, anchors, empty, np.empty((0, 2), np.int64), empty)
         return dataclasses.replace(views, unlabeled=unlabeled)
 
     def _labelled(self, sample: Sample, rng: np.random.Generator) -> Views:
@@ -99,11 +99,10 @@ class TrainingViews:
             pairs = len(boxes) + np.arange(2 * len(sample.votes.counts)).reshape(-1, 2)
             preference = (sample.votes.counts[:, 0] / sample.votes.counts.sum(axis=1)).astype(np.float32)
             boxes = np.concatenate([boxes, sample.votes.pairs.reshape(-1, 4)])
-        return self._views(sample, pixels, rng, boxes, scores, pairs, preference, good_crops(sample))
+        return self._views(pixels, rng, boxes, scores, pairs, preference, good_crops(sample))
 
     def _views(
         self,
-        sample: Sample,
         pixels: NDArray[np.uint8],
         rng: np.random.Generator,
         boxes: Boxes,
@@ -113,8 +112,7 @@ class TrainingViews:
         good: Boxes | None = None,
     ) -> Views:
         """Augment and normalise a photo, and add what the model wants beside it."""
-        flipped = bool(rng.random() < 0.5)
-        if flipped:
+        if rng.random() < 0.5:
             pixels, boxes = np.ascontiguousarray(pixels[:, ::-1]), bx.flip(boxes)
             good = None if good is None else bx.flip(good)
         saliency = torch.from_numpy(spectral_residual(pixels)) if self._saliency else None
@@ -122,7 +120,7 @@ class TrainingViews:
         if self._cache is None:
             image = self._colours(image)
         image = v2.functional.normalize(image.float() / 255, preprocess.MEAN.tolist(), preprocess.STD.tolist())[None]
-        maps = self._cache.maps(f"{sample.path.resolve()} {flipped}", image) if self._cache is not None else None
+        maps = self._cache.maps(pixels, image) if self._cache is not None else None
         scored, compared, preferred = map(torch.from_numpy, (scores, pairs, preference))
         return Views(
             image,

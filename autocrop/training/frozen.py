@@ -23,7 +23,7 @@ from autocrop.models.backbones import Backbone, Pyramid
 
 
 class FeatureCache:
-    """Maps of photos by name, in memory and, if a folder is given, on disk for the runs that follow.
+    """Maps of photos by their pixels, in memory and, if a folder is given, on disk for the runs that follow.
 
     Args:
         backbone: in the state in which it stays.
@@ -38,8 +38,9 @@ class FeatureCache:
         self._digest = ""
         self._kept: dict[str, Pyramid] = {}
 
-    def maps(self, name: str, image: Tensor) -> Pyramid:
-        """Maps, on the CPU, of the photo that *name* identifies, whose pixels are *image* ``[1, 3, H, W]``."""
+    def maps(self, pixels: NDArray[np.uint8], image: Tensor) -> Pyramid:
+        """Maps, on the CPU, of the photo *pixels* ``[H, W, 3]``, normalised to *image* ``[1, 3, H, W]``."""
+        name = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
         if name not in self._kept:
             self._kept[name] = self._read(name, image)
         return self._kept[name].each(Tensor.float)
@@ -49,7 +50,7 @@ class FeatureCache:
             return self._computed(image)
         if not self._digest:  # not before: a resumed run loads its weights late
             self._digest = _digest(self._backbone)
-        key = hashlib.sha256(f"{self._digest} {name} {tuple(image.shape)}".encode()).hexdigest()
+        key = hashlib.sha256(f"{self._digest} {name}".encode()).hexdigest()
         path = self._folder / key[:2] / f"{key[2:34]}.pt"
         try:
             return Pyramid(*torch.load(path, weights_only=True))
@@ -93,7 +94,6 @@ class CachedEngine(TorchEngine):
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
         pixels = self._resized(image)
-        name = hashlib.sha256(pixels.tobytes()).hexdigest()
-        maps = self._cache.maps(name, torch.from_numpy(preprocess.normalise(pixels)))
+        maps = self._cache.maps(pixels, torch.from_numpy(preprocess.normalise(pixels)))
         features = self._network.eval().features(maps.each(lambda part: part.to(self.device)))
         return Features(features, image.shape[1] / image.shape[0])

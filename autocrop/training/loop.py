@@ -8,11 +8,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -61,6 +63,7 @@ def fit(
     amp: bool = False,
     resume: bool = False,
     data: str = "",
+    terms: Mapping[str, Any] | None = None,
     on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
@@ -83,6 +86,8 @@ def fit(
         amp: compute the loss in bfloat16 where torch finds that safe.
         resume: go on from ``last.pt`` in *folder*.
         data: name of the data set, kept in the checkpoints for the model card.
+        terms: what else, beside the recipe and *amp*, makes the run what it is, for example the folder of its data,
+            by the name that a user knows it by; a run is resumed only with the same.
         on_start: called when the run folder is there, before the first step.
         on_step: called after every optimiser step.
         on_epoch: called with the log's row after every epoch.
@@ -91,15 +96,15 @@ def fit(
         Path of ``best.pt``.
 
     Raises:
-        AutocropError: the folder already has a run and *resume* is not set, or the other way round, or the loss is
-            not finite.
+        AutocropError: the folder already has a run and *resume* is not set, or the other way round, or the run there
+            is another one, or the loss is not finite.
         UsageError: a batch cannot be shared evenly by the processes.
     """
     recipe = network.recipe
     team = Team.of()
     team.check(batches.batch)
     network.to(device).train()  # which parameters train depends on the recipe
-    optimiser = torch.optim.AdamW(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimiser = optimiser_of(network)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
     averaged = None
     if recipe.average:
@@ -109,14 +114,15 @@ def fit(
         parts["averaged"] = averaged
     first, best = 0, -math.inf
     last = folder / LAST
+    terms = {"amp": amp, **(terms or {})}
     if resume:
-        first, best = _restore(last, network, parts)
+        first, best = _restore(last, network, parts, terms)
     elif last.exists():
         raise AutocropError(f"{folder} already holds a run. Go on with --resume, or choose another folder with -o.")
     team.wait()  # nobody writes before everybody has looked
 
     def save(epoch: int, metrics: dict[str, float]) -> None:
-        saved = {"metrics": metrics, "epoch": epoch, "data": data}
+        saved = {"metrics": metrics, "epoch": epoch, "data": data, "terms": terms}
         states = {name: part.state_dict() for name, part in parts.items()}
         _save(last, kept, **saved, **states, raw=network.state_dict(), best=best)
 
@@ -124,8 +130,12 @@ def fit(
     shared = _Loss(network, device, amp)
     step_loss: nn.Module = shared
     if team.size > 1:
-        # Some photos have no votes or no pairs, and so no gradient for some parameters.
-        step_loss = nn.parallel.DistributedDataParallel(shared, find_unused_parameters=True, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # newer versions of torch rename broadcast_buffers
+            # Some photos have no votes or no pairs, and so no gradient for some parameters.
+            step_loss = nn.parallel.DistributedDataParallel(
+                shared, find_unused_parameters=True, broadcast_buffers=False
+            )
     if team.leads:
         folder.mkdir(parents=True, exist_ok=True)
         on_start()
@@ -136,7 +146,9 @@ def fit(
         losses: dict[str, float] = {}
         network.train()
         network.begin_epoch(epoch)
+        rate = 0.0
         for progress in _epoch(step_loss, network, batches, epoch, optimiser, team):
+            rate = optimiser.param_groups[0]["lr"]  # of this step
             scheduler.step()
             network.after_step()
             if averaged is not None:
@@ -149,7 +161,7 @@ def fit(
                 "epoch": epoch + 1,
                 "loss": losses,
                 "metrics": metrics,
-                "lr": optimiser.param_groups[0]["lr"],
+                "lr": rate,
                 "seconds": round(time.monotonic() - started, 1),
             }
             # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
@@ -177,6 +189,13 @@ class _Loss(nn.Module):
         torch.manual_seed(seed)  # of dropout
         with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._amp):
             return self.network.batch_loss([_to(views, self._device) for views in photos])
+
+
+def optimiser_of(network: CroppingModel) -> torch.optim.Optimizer:
+    """The optimiser that the network's recipe names, for the parameters that train."""
+    recipe = network.recipe
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return kind(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 
 def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -242,12 +261,17 @@ def _epoch(
     """Take the steps of one epoch; yields after each."""
     totals: dict[str, float] = {}
     for step, batch in enumerate(batches.epoch(epoch, team.rank, team.size), start=1):
-        place = (network.recipe.seed * 1_000 + epoch) * 1_000_000 + step
-        seeds = [place * 1_000 + i * team.size + team.rank for i in range(len(batch))]
+        places = [i * team.size + team.rank for i in range(len(batch))]
+        seeds = [_torch_seed(network.recipe.seed, epoch, step, place) for place in places]
         means = team.mean(_step(loss, network, batch, seeds, optimiser))
         for name, value in means.items():
             totals[name] = totals.get(name, 0.0) + value
         yield Progress(epoch, step, len(batches), {name: total / step for name, total in totals.items()})
+
+
+def _torch_seed(*numbers: int) -> int:
+    """A seed for torch, which takes 64 bits, made of any numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def _step(
@@ -295,14 +319,22 @@ def _to(value: Any, device: str) -> Any:
     return value
 
 
-def _restore(path: Path, network: CroppingModel, parts: dict[str, Any]) -> tuple[int, float]:
-    """Load a checkpoint into the network and the other *parts* of a run; returns epochs done and the best metric."""
+def _restore(path: Path, network: CroppingModel, parts: dict[str, Any], terms: Mapping[str, Any]) -> tuple[int, float]:
+    """Load a checkpoint into the network and the other *parts* of a run; returns epochs done and the best metric.
+
+    Raises:
+        AutocropError: the checkpoint is of another run.
+    """
     state = load_checkpoint(path)
-    if state["recipe"] != dataclasses.asdict(network.recipe):
-        changed = [k for k, v in dataclasses.asdict(network.recipe).items() if state["recipe"].get(k) != v]
-        raise AutocropError(
-            f"{path} was trained with another {', '.join(changed) or 'recipe'}. Resume with its own options."
-        )
+    if state["name"] != network.NAME:
+        raise AutocropError(f"{path} is of a run of {state['name']}, not of {network.NAME}. Resume that model.")
+    # What checkpoints lack that were written before there was a choice.
+    before = {"optimizer": "adamw", **state["recipe"], **terms, **state.get("terms", {})}
+    now = {**dataclasses.asdict(network.recipe), **terms}
+    if before != now:
+        names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+        changed = ", ".join(f"{name} ({before.get(name)}, now {now.get(name)})" for name in names)
+        raise AutocropError(f"{path} was trained with another {changed}. Resume with its own options.")
     network.load_state_dict(state["raw"])
     for name, part in parts.items():
         part.load_state_dict(state[name])

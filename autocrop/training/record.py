@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,40 @@ from autocrop.training.loop import LOG
 CONFIG, CURVES = "config.json", "curves.png"
 
 
-def write_config(folder: Path, model: str, data: str, command: str, recipe: Recipe, **more: Any) -> None:
-    """Write ``config.json``: the command as it was typed, the whole recipe, and the versions."""
+def write_config(
+    folder: Path, model: str, data: str, command: str, recipe: Recipe, resumed: bool = False, **more: Any
+) -> None:
+    """Write ``config.json``: the command as it was typed, the whole recipe, and the versions.
+
+    Of a run that is *resumed* what is there stays, and the command that goes on is added.
+    """
     versions = {
         "autocrop": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
     }
-    config = {"model": model, "data": data, "command": command, "recipe": dataclasses.asdict(recipe), **more}
+    started = {"command": command, **more, "versions": versions}
+    config = {"model": model, "data": data, **started, "recipe": dataclasses.asdict(recipe)}
+    if resumed and (former := _read(folder / CONFIG)):
+        config = former | {"resumed": [*former.get("resumed", []), started]}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(json.dumps(config | {"versions": versions}, indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+
+
+def typed_command() -> str:
+    """The command line of this process, so that it can be run again."""
+    program = Path(sys.argv[0]).name
+    return shlex.join([*(["python", "-m", "autocrop"] if program == "__main__.py" else [program]), *sys.argv[1:]])
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What a former command wrote; None if that is gone or damaged."""
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return config if isinstance(config, dict) else None
 
 
 def draw_curves(folder: Path) -> Path:

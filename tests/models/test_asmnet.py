@@ -94,10 +94,10 @@ def test_ablation_switches(views):
 
 def test_ranking_loss_by_hand():
     """Only pairs that are δ apart or more; each costs what it lacks to a lead of one."""
-    target = torch.tensor([4.0, 3.1, 3.0])
+    target = torch.tensor([4.1, 3.2, 3.1])
     predicted = torch.tensor([0.5, 0.0, 2.0])
-    # (0, 1) is .9 apart, lead .5; (0, 2) is 1 apart, lead -1.5; (1, 2) is too close.
-    assert ranking_loss(predicted, target, 0.9 - 1e-6).item() == pytest.approx((0.5 + 2.5) / 2)
+    # (0, 1) is .9 apart, though not in float32, lead .5; (0, 2) is 1 apart, lead -1.5; (1, 2) is too close.
+    assert ranking_loss(predicted, target, 0.9).item() == pytest.approx((0.5 + 2.5) / 2)
     assert ranking_loss(predicted, target, 5).item() == 0
 
 

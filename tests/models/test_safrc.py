@@ -26,10 +26,14 @@ def make_views(unlabeled=None):
 
 
 def test_parameters_of_the_paper(network):
-    """Table 3: 7.10 M; GAIC's network, without the spatial-aware feature, 5.91 M."""
-    assert sum(p.numel() for p in network.parameters()) == pytest.approx(7.10e6, rel=0.02)
+    """Table 3: 7.10 M; GAIC's network, without the spatial-aware feature, 5.91 M.
+
+    Ours without that feature has 6,005,281: its region feature is 256 wide, as SAFRC's is, where GAIC's last hidden
+    layer has 128. That and the layer behind it are 98,560 parameters more than GAIC's, 5,906,721.
+    """
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(7.10e6, rel=0.01)
     basic = SAFRC(SAFRCRecipe(spatial=False, classification=0))
-    assert sum(p.numel() for p in basic.parameters()) == pytest.approx(5.91e6, rel=0.03)
+    assert sum(p.numel() for p in basic.parameters()) == 6_005_281 == 5_906_721 + 128 * 769 + 128
 
 
 def test_features_have_the_papers_sizes(network):

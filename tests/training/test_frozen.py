@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from autocrop.datasets import load
+from autocrop.datasets import Sample, load
+from autocrop.images import open_photo
 from autocrop.models import MODELS
 from autocrop.training.data import TrainingViews
 from autocrop.training.frozen import CachedEngine, FeatureCache
@@ -46,21 +49,38 @@ def test_features_are_kept_on_disk_for_the_next_run(tiny_fcdb, tmp_path, monkeyp
     network = MODELS["vrn"](recipe_of("vrn"))
     samples = load(f"fcdb:{tiny_fcdb}", "train")
     image = next(TrainingViews(samples, network.recipe).epoch(0))[0].image
-    first = FeatureCache(network.backbone, tmp_path).maps("photo", image)
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    first = FeatureCache(network.backbone, tmp_path).maps(pixels, image)
     files = list(tmp_path.rglob("*.pt"))
     again = FeatureCache(network.backbone, tmp_path)
     monkeypatch.setattr(again, "_computed", lambda image: pytest.fail("computed again"))
-    assert all(torch.equal(a, b) for a, b in zip(first[:3], again.maps("photo", image)[:3], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first[:3], again.maps(pixels, image)[:3], strict=True))
     other = MODELS["vrn"](recipe_of("vrn"))
-    FeatureCache(other.backbone, tmp_path).maps("photo", image)
+    FeatureCache(other.backbone, tmp_path).maps(pixels, image)
     assert len(list(tmp_path.rglob("*.pt"))) == 2 * len(files) == 2
+
+
+def test_another_photo_of_the_same_name_has_its_own_features(tmp_path):
+    """A photo that was replaced, by one of the same size, is looked at anew, here and in the kept files."""
+    torch.manual_seed(0)
+    network = MODELS["vrn"](recipe_of("vrn"))
+    sample = Sample(tmp_path / "photo.png", 96, 64, np.array([[0.1, 0.1, 0.8, 0.9]], np.float32))
+    seen = []
+    for level in (0, 200):
+        Image.new("RGB", (96, 64), (level, 40, 90)).save(sample.path)
+        cache = FeatureCache(network.backbone, tmp_path / "kept")
+        (views,) = next(TrainingViews([sample], network.recipe, cache=cache).epoch(0))
+        # One colour, so that it does not matter whether this view is mirrored: validation finds what training kept.
+        CachedEngine(network, cache, "cpu").encode(open_photo(sample.path).preview())
+        seen.append(views.maps.stride8)
+    assert not torch.equal(*seen)
+    assert len(list((tmp_path / "kept").rglob("*.pt"))) == 2
 
 
 def test_validation_uses_the_cache(tiny_fcdb):
     """The engine that validates such a run scores as the network's own engine does, but for rounding."""
     from autocrop.candidates import dense_anchors
     from autocrop.engines.torch import TorchEngine
-    from autocrop.images import open_photo
 
     torch.manual_seed(0)
     network = MODELS["vrn"](recipe_of("vrn"))

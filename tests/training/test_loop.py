@@ -7,18 +7,22 @@ import socket
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
 from autocrop import boxes as bx
-from autocrop.datasets import load
+from autocrop.datasets import Sample, load
 from autocrop.errors import AutocropError, UsageError
+from autocrop.models import MODELS
 from autocrop.models.vrn import VRN, VRNRecipe
 from autocrop.training.data import TrainingViews
-from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint
+from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint, optimiser_of
 from autocrop.training.team import Team
 
-RECIPE = dataclasses.replace(VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0)
+RECIPE = dataclasses.replace(
+    VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0, seed=20261121
+)
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def batches(tiny_fcdb):
     return TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), RECIPE)
 
 
-def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
+def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None, **more):
     """Run *fit* from the same start; optionally be interrupted after some epochs."""
 
     class StoppedError(Exception):
@@ -49,6 +53,7 @@ def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None):
             data="fcdb",
             on_epoch=on_epoch,
             on_step=seen.append,
+            **more,
         )
     return network
 
@@ -59,6 +64,8 @@ def test_a_run_leaves_checkpoints_and_a_log(batches, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
     assert set(rows[0]["loss"]) == {"image", "view", "rank", "listwise", "votes"}
+    # That of each epoch's last step, of four in all: the cosine's top, and its last value before it ends at zero.
+    assert [row["lr"] for row in rows] == pytest.approx([RECIPE.lr, RECIPE.lr * 0.25])
     state = load_checkpoint(tmp_path / "run" / "best.pt")
     assert state["data"] == "fcdb"
     assert state["recipe"] == dataclasses.asdict(RECIPE)
@@ -76,6 +83,14 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
     assert whole["epoch"] == resumed["epoch"] == 2
     for part in ("model", "raw", "averaged"):
         assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
+    assert whole["scheduler"] == resumed["scheduler"]
+    assert whole["optimiser"]["param_groups"] == resumed["optimiser"]["param_groups"]
+    moments, others = (state["optimiser"]["state"] for state in (whole, resumed))
+    assert moments.keys() == others.keys()
+    assert len(moments) > 100
+    for number, values in moments.items():
+        assert {"step", "exp_avg", "exp_avg_sq"} <= values.keys()
+        assert all(torch.equal(value, others[number][name]) for name, value in values.items())
     losses = [[json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("whole", "stopped")]
     assert losses[0] == losses[1]
 
@@ -95,6 +110,67 @@ def test_a_run_is_not_overwritten(batches, tmp_path):
         trained(tmp_path / "run", batches)
     with pytest.raises(AutocropError, match="another lr"):
         trained(tmp_path / "run", batches, dataclasses.replace(RECIPE, lr=0.5), resume=True)
+
+
+def test_a_run_is_not_resumed_as_another(batches, tmp_path):
+    """Beside the recipe, precision and data must be the same; a checkpoint from before that was recorded goes on."""
+    terms = {"data": "fcdb:a", "unlabeled": ""}
+    trained(tmp_path, batches, stop_after=1, terms=terms)
+    for changed, says in (
+        ({"terms": terms | {"data": "fcdb:b"}}, r"another data \(fcdb:a, now fcdb:b\)"),
+        ({"terms": terms | {"unlabeled": "/c"}}, r"another unlabeled \(, now /c\)"),
+        ({"terms": terms, "amp": True}, r"another amp \(False, now True\)"),
+    ):
+        with pytest.raises(AutocropError, match=says):
+            trained(tmp_path, batches, resume=True, **changed)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    del state["terms"], state["recipe"]["optimizer"]  # as an earlier version wrote it, which knew AdamW only
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(AutocropError, match=r"another optimizer \(adamw, now adam\)"):
+        trained(tmp_path, batches, dataclasses.replace(RECIPE, optimizer="adam"), resume=True)
+    trained(tmp_path, batches, resume=True, terms=terms)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 2
+
+
+def test_optimisers():
+    """Adam where a paper says so, AdamW where its authors' code says so, and where our recipes trained with it."""
+    named = {name: model.RECIPE().optimizer for name, model in MODELS.items()}
+    assert named == dict.fromkeys(("vrn", "safrc", "asmnet", "cblnet"), "adam") | {"setpred": "adamw"}
+    assert {MODELS[name].RECIPES["fcdb"].optimizer for name in ("vrn", "safrc", "asmnet")} == {"adamw"}
+    for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
+        optimiser = optimiser_of(VRN(VRNRecipe(optimizer=name, weight_decay=0.25)))
+        assert type(optimiser) is kind
+        assert {group["weight_decay"] for group in optimiser.param_groups} == {0.25}
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("vrn", {"batch": 0}),
+        ("vrn", {"epochs": 0}),
+        ("vrn", {"views": 0}),
+        ("vrn", {"lr": -1e-4}),
+        ("vrn", {"lr": float("nan")}),
+        ("vrn", {"clip": float("inf")}),
+        ("vrn", {"seed": 2**63}),
+        ("vrn", {"temperature": 0.0}),
+        ("vrn", {"trim": 1.5}),
+        ("safrc", {"average": 1.0}),
+        ("asmnet", {"weight_decay": -1.0}),
+        ("cblnet", {"dropout": 2.0}),
+        ("setpred", {"heads": 0}),
+    ],
+)
+def test_impossible_numbers(model, changes):
+    """A sentence with the field, its value and what it may be."""
+    ((name, value),) = changes.items()
+    with pytest.raises(UsageError, match=f"{name}={value}: it must be a number".replace("+", r"\+")):
+        MODELS[model].RECIPE(**changes)
+
+
+def test_a_proposer_needs_no_scored_crops():
+    """CBLNet's loss has no place for them."""
+    assert MODELS["cblnet"].RECIPE(views=0).views == 0
 
 
 def test_resuming_nothing_is_an_error(batches, tmp_path):
@@ -136,16 +212,26 @@ def test_batches_depend_on_seed_and_epoch_alone(batches):
     assert not all(torch.equal(a.boxes, b.boxes) for a, b in zip(first, other, strict=True))
 
 
-def test_mirrored_views_keep_their_scores(batches):
-    """Half of the photos are mirrored; the crop's IoU with the mirrored best crop is the score it was given."""
-    for views in (view for number in range(4) for batch in batches.epoch(number) for view in batch):
-        boxes = views.boxes.numpy()[: len(views.scores)]
-        overlaps = []
-        for sample in batches.samples:
-            for best in (sample.boxes, bx.flip(sample.boxes)):
-                overlaps.append(np.abs(1 + 4 * bx.iou(boxes, best)[:, 0] - views.scores.numpy()).max())
-        assert min(overlaps) < 1e-4
-        assert (boxes[:, 0] < boxes[:, 2]).all()
+def test_mirrored_views_keep_their_scores(tmp_path):
+    """Half of the photos are mirrored, and their crops with them: scores and good crops are those of what is shown."""
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[8:40, 12:48] = 255  # the best crop
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    best = np.array([[12 / 96, 8 / 64, 48 / 96, 40 / 64]], np.float32)
+    batches = TrainingViews([Sample(tmp_path / "photo.png", 96, 64, best)], dataclasses.replace(RECIPE, views=32))
+    lefts = set()
+    for views in (view for number in range(12) for batch in batches.epoch(number) for view in batch):
+        shown = views.image[0].mean(dim=0).numpy()
+        y, x = np.nonzero(shown > (shown.min() + shown.max()) / 2)
+        height, width = shown.shape
+        seen = np.array(
+            [[x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height]], np.float32
+        )
+        assert views.good.numpy() == pytest.approx(seen, abs=0.01)
+        assert views.scores.numpy() == pytest.approx(1 + 4 * bx.iou(views.boxes.numpy(), seen)[:, 0], abs=0.15)
+        assert (views.boxes[:, 0] < views.boxes[:, 2]).all()
+        lefts.add(round(float(seen[0, 0]), 1))
+    assert lefts == {0.1, 0.5}
 
 
 def test_a_run_stopped_in_its_first_epoch_can_be_resumed(batches, tmp_path):
@@ -185,21 +271,39 @@ def test_mixed_precision_is_close_to_full_precision(batches, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
+WHOLE_SPLIT = dataclasses.replace(RECIPE, batch=4)
+
+
 def _one_of_two(rank, data, port, folder):
-    """A process of the pair that :func:`test_two_processes_train_as_one` starts."""
-    torch.set_num_threads(1)
+    """A process of the pair that :func:`test_two_processes_train_as_one` makes."""
     torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    trained(folder, TrainingViews(load(f"fcdb:{data}", "train"), RECIPE))
-    torch.distributed.destroy_process_group()
+    try:
+        trained(folder, TrainingViews(load(f"fcdb:{data}", "train"), WHOLE_SPLIT), WHOLE_SPLIT)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
-def test_two_processes_train_as_one(batches, tiny_fcdb, tmp_path):
-    """Torch's DDP with gloo: the same losses, epoch by epoch, as one process; the first one writes the files."""
-    trained(tmp_path / "one", batches)
+def test_two_processes_train_as_one(tiny_fcdb, tmp_path):
+    """Torch's DDP with gloo, two photos each: the losses and weights of one process; the first writes the files."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_one_of_two, (tiny_fcdb, port, tmp_path / "two"), nprocs=2)
+    arguments = (tiny_fcdb, port, tmp_path / "two")
+    other = torch.multiprocessing.get_context("spawn").Process(target=_one_of_two, args=(1, *arguments))
+    other.start()
+    batches = TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), WHOLE_SPLIT)
+    trained(tmp_path / "one", batches, WHOLE_SPLIT)
+    _one_of_two(0, *arguments)
+    other.join(60)
+    assert other.exitcode == 0
+    torch.manual_seed(7)
+    start = torch.nn.utils.parameters_to_vector(VRN(WHOLE_SPLIT).parameters())
+    moved = []
+    for name in ("one", "two"):
+        network = VRN(WHOLE_SPLIT)
+        network.load_state_dict(torch.load(tmp_path / name / "last.pt", weights_only=True)["raw"])
+        moved.append(torch.nn.utils.parameters_to_vector(network.parameters()) - start)
+    assert (moved[0] - moved[1]).norm() < 1e-3 * moved[0].norm()
     one, two = ([json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("one", "two"))
     assert len(one) == len(two) == 2
     for a, b in zip(one, two, strict=True):
