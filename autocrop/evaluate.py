@@ -21,11 +21,11 @@ from autocrop.datasets import Sample
 from autocrop.datasets.base import Scale
 from autocrop.datasets.fcdb import MEAN_CROP
 from autocrop.datasets.gaicd import SCALE
-from autocrop.engines.base import Engine
+from autocrop.engines.base import Engine, Features
 from autocrop.errors import AutocropError, UsageError
 from autocrop.images import PhotoError, open_photo
 from autocrop.predictions import Prediction, nothing
-from autocrop.search import find_boxes
+from autocrop.search import find_boxes, proposals
 
 TOP_N, RETURNED_K = (5, 10), (1, 2, 3, 4)
 """N and K of Acc_{K/N} (GAIC)."""
@@ -52,6 +52,7 @@ def predict(
     given_ratio: bool = False,
     on_photo: Callable[[int], None] = lambda done: None,
     top: int | None = None,
+    look: Callable[[Sample, Features], None] = lambda sample, features: None,
 ) -> list[Prediction]:
     """What a model says about each photo; a photo that cannot be decoded gets a prediction with *error*.
 
@@ -60,7 +61,10 @@ def predict(
         samples: annotated photos.
         given_ratio: search only at the aspect ratio of the human's crop, as somebody who asks for a ratio would.
         on_photo: called with the number of photos done.
-        top: boxes to search for; by default one where people chose best crops, none where they scored crops.
+        top: boxes to search for; by default one where people chose best crops, none where they scored crops. A model
+            that proposes crops gives the crops that it would suggest where people chose best ones, and its proposals
+            as they are where they scored crops: near-duplicates count there (AP).
+        look: called with what the engine makes of each photo.
 
     Raises:
         UsageError: the photos are not annotated, or *given_ratio* makes no sense for them.
@@ -68,21 +72,31 @@ def predict(
     _check(samples, given_ratio)
     predictions = []
     for done, sample in enumerate(samples, start=1):
-        predictions.append(_predict(engine, sample, given_ratio, top))
+        predictions.append(_predict(engine, sample, given_ratio, top, look))
         on_photo(done)
     return predictions
 
 
-def _predict(engine: Engine, sample: Sample, given_ratio: bool, top: int | None) -> Prediction:
+def _predict(
+    engine: Engine,
+    sample: Sample,
+    given_ratio: bool,
+    top: int | None,
+    look: Callable[[Sample, Features], None],
+) -> Prediction:
     try:
         features = engine.encode(open_photo(sample.path).preview())
     except PhotoError as error:
         return nothing(sample.name, str(error))
     # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
     features = dataclasses.replace(features, aspect=sample.aspect)
+    look(sample, features)
     prediction = nothing(sample.name)
     wanted = top if top is not None else int(sample.scores is None)
-    if wanted:
+    proposed = proposals(engine, features) if sample.scores is not None else None
+    if wanted and proposed is not None:
+        prediction = dataclasses.replace(prediction, boxes=proposed[0][:wanted], scores=proposed[1][:wanted])
+    elif wanted:
         boxes, scores = find_boxes(engine, features, crop_ratio(sample) if given_ratio else None, wanted)
         prediction = dataclasses.replace(prediction, boxes=boxes, scores=scores)
     if sample.scores is not None:
@@ -108,7 +122,9 @@ def measure(
         ``protocol``, ``n``, ``failed`` (names left out) and ``pair_accuracy`` with ``pairs``, and then
 
         - for ``best crop``: ``iou``, ``bde``, ``recall`` (alpha-recall at IoU 0.75), ``shots`` (the same for each
-          class; only where every photo has one best crop), ``pair_accuracy_strong`` with ``pairs_strong``,
+          class; only where every photo has one best crop), ``best_of`` (IoU of the best of the first 5 and 10 boxes)
+          and ``similarity`` (mean IoU of two of the first 5), both only where several boxes were found,
+          ``pair_accuracy_strong`` with ``pairs_strong``,
           ``baselines`` and ``ceilings`` (IoU of the best candidate of each set);
         - for ``ranking``: ``srcc``, ``pcc``, ``acc_5``, ``acc_10``, their rank-weighted ``acc_w_5`` and
           ``acc_w_10``, ``acc`` and ``acc_w`` by ``K/N``, ``gap`` (of the pairs), ``baselines``; and ``acc_1`` and
@@ -129,7 +145,7 @@ def measure(
     report: dict[str, Any] = {"protocol": "ranking" if ranking else "best crop", "n": len(kept), "failed": failed}
     report |= {"iou": None, "bde": None, "recall": None, "shots": {}}
     used, made = [s for s, _ in kept], [p for _, p in kept]
-    return report | (_ranking(used, made, top) if ranking else _best_crop(used, made, given_ratio))
+    return report | (_ranking(used, made, top) if ranking else _best_crop(used, made, given_ratio, top))
 
 
 def _check(samples: Sequence[Sample], given_ratio: bool) -> None:
@@ -155,7 +171,9 @@ def centre_crop(aspect: float, ratio: float) -> Boxes:
     return np.array([[(1 - w) / 2, (1 - h) / 2, (1 + w) / 2, (1 + h) / 2]], np.float32)
 
 
-def _best_crop(samples: Sequence[Sample], predictions: Sequence[Prediction], given_ratio: bool) -> dict[str, Any]:
+def _best_crop(
+    samples: Sequence[Sample], predictions: Sequence[Prediction], given_ratio: bool, top: int | None
+) -> dict[str, Any]:
     without = [prediction.name for prediction in predictions if not len(prediction.boxes)]
     if without:
         raise AutocropError(f"{len(without)} photos have no box to compare with people's crops, {without[0]} for one.")
@@ -163,6 +181,7 @@ def _best_crop(samples: Sequence[Sample], predictions: Sequence[Prediction], giv
     truth = [sample.boxes for sample in samples]
     report: dict[str, Any] = _compare(found, truth)
     report["shots"] = _by_shot(found, truth) if all(len(boxes) == 1 for boxes in truth) else {}
+    report |= _several(predictions, truth, top)
     report |= _voted(samples, predictions)
     baselines = _baseline_crops(samples, given_ratio)
     report["baselines"] = {name: _compare(boxes, truth) for name, boxes in baselines.items()}
@@ -178,6 +197,21 @@ def _compare(found: Boxes, truth: Sequence[Boxes]) -> dict[str, float]:
         "bde": float(metrics.boundary_displacement(found, nearest).mean()),
         "recall": float((overlap >= metrics.RECALL_IOU).mean()),
     }
+
+
+def _several(predictions: Sequence[Prediction], truth: Sequence[Boxes], top: int | None) -> dict[str, Any]:
+    """How good the best of several boxes is, and how much alike they are; empty where there is one a photo."""
+    boxes = [prediction.boxes for prediction in predictions]
+    if max(map(len, boxes)) < 2:
+        return {"best_of": {}, "similarity": None}
+    best = {
+        str(n): float(np.mean([bx.iou(found[:n], wanted).max() for found, wanted in zip(boxes, truth, strict=True)]))
+        for n in TOP_N
+        if top is None or n <= top
+    }
+    first = [found[: TOP_N[0]] for found in boxes if len(found) > 1]
+    pairs = [bx.iou(found, found)[np.triu_indices(len(found), 1)].mean() for found in first]
+    return {"best_of": best, "similarity": float(np.mean(pairs))}
 
 
 def _by_shot(found: Boxes, truth: Sequence[Boxes]) -> dict[str, dict[str, float]]:

@@ -256,7 +256,8 @@ def find_boxes(
     Returns:
         Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
     """
-    proposed = _proposals(engine, features) if ratio is None else np.empty((0, 4), np.float32)
+    own = proposals(engine, features) if ratio is None else None
+    proposed = np.empty((0, 4), np.float32) if own is None else own[0]
     # Whoever proposes crops is asked for them first; the anchors serve those who want more than were proposed.
     candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
     candidates = np.concatenate([proposed, candidates])
@@ -279,11 +280,10 @@ def find_boxes(
     return found, engine.score(features, found)
 
 
-def _proposals(engine: Engine, features: Features) -> Boxes:
-    """What the model itself proposes, ``[K, 4]``; nothing, if it only scores crops."""
+def proposals(engine: Engine, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
+    """The model's own proposals ``[K, 4]`` and its confidence ``[K]``, best first; None if it only scores crops."""
     propose = getattr(engine, "propose", None)
-    proposed = None if propose is None else propose(features)
-    return np.empty((0, 4), np.float32) if proposed is None else cast(Boxes, proposed[0])
+    return None if propose is None else propose(features)
 
 
 def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[np.bool_]:

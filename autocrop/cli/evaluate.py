@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from autocrop.cli.console import Debug, Json, Quiet, note, progress
-from autocrop.errors import UsageError
+from autocrop.errors import AutocropError, UsageError
 
 if TYPE_CHECKING:
     from autocrop.datasets import Split
+    from autocrop.plots import Inside
     from autocrop.predictions import Prediction
 
 
@@ -40,6 +42,10 @@ def evaluate(
     predictions: Annotated[
         Optional[Path], typer.Option(help="Measure what this file says, by whatever program, instead of a model.")
     ] = None,
+    plots: Annotated[
+        Optional[Path],
+        typer.Option(help="Folder for the papers' plots: predicted against true sides, errors, features, validity."),
+    ] = None,
     weights: Annotated[
         Optional[Path], typer.Option(help="An exported folder or a checkpoint instead of the model's own files.")
     ] = None,
@@ -62,12 +68,14 @@ def evaluate(
         raise UsageError("--predictions measures a file. Leave out the model, --weights and --save.")
     if save is not None:
         _check_target(save)
+    if plots is not None:
+        _check_plots(plots)
     split = split or default_split(data)
     samples = load(data, split)
     if predictions is not None:
-        name, said = predictions.stem, load_predictions(predictions, samples)
+        name, said, inside = predictions.stem, load_predictions(predictions, samples), None
     else:
-        name, said = _ask(model, samples, given_ratio, top, weights, device, engine, quiet)
+        name, said, inside = _ask(model, samples, given_ratio, top, weights, device, engine, quiet)
     if save is not None:
         save_predictions(save, samples, said)
     report: dict[str, Any] = {
@@ -77,6 +85,12 @@ def evaluate(
         "given_ratio": given_ratio,
         "listed": samples.listed,
     } | evaluation.measure(samples, said, given_ratio, top)
+    if plots is not None:
+        from autocrop.plots import draw
+
+        for path in draw(plots, samples, said, inside):
+            if not quiet:
+                note(f"Drew {path}")
     lost = [*samples.missing, *report["failed"]]
     if lost and not quiet:
         note(f"{len(lost)} of {samples.listed} photos are left out, gone or unreadable: {named(lost)}.")
@@ -101,6 +115,20 @@ def _check_target(path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {folder} is no folder that can be written to.")
 
 
+def _check_plots(folder: Path) -> None:
+    """Whether the plots can be drawn, asked before a long run.
+
+    Raises:
+        AutocropError: a package is missing.
+        UsageError: the folder is none.
+    """
+    lacking = [name for name in ("matplotlib", "sklearn") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise AutocropError(f'--plots needs {" and ".join(lacking)}. Install with: pip install "autocrop-photo[torch]"')
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file. Give --plots a folder.")
+
+
 def _ask(
     model: str | None,
     samples: Split,
@@ -110,16 +138,18 @@ def _ask(
     device: str,
     engine: str,
     quiet: bool,
-) -> tuple[str, list[Prediction]]:
-    """Name of the model, and what it says about each photo."""
+) -> tuple[str, list[Prediction], Inside]:
+    """Name of the model, what it says about each photo, and what the plots need of it."""
     from autocrop.engines import load_model
     from autocrop.evaluate import predict
+    from autocrop.plots import Inside
 
     loaded = load_model(model, device, weights, engine)
+    inside = Inside(loaded)
     with progress(not quiet) as bar:
         task = bar.add_task("Evaluating", total=len(samples), info="")
-        said = predict(loaded, samples, given_ratio, lambda done: bar.update(task, completed=done), top)
-    return loaded.model, said
+        said = predict(loaded, samples, given_ratio, lambda done: bar.update(task, completed=done), top, inside.look)
+    return loaded.model, said, inside
 
 
 def _print_best_crop(report: dict[str, Any]) -> None:
@@ -129,6 +159,8 @@ def _print_best_crop(report: dict[str, Any]) -> None:
     rows += [(name.replace("_", " "), report["n"], row) for name, row in report["baselines"].items()]
     keys = ("iou", "bde", "recall")
     cells = [[name, str(n), *(f"{row[key]:.4f}" for key in keys)] for name, n, row in rows]
+    for count, iou in report["best_of"].items():
+        cells.append([f"  best of its first {count}", str(report["n"]), f"{iou:.4f}", "", ""])
     for candidates, iou in report["ceilings"].items():
         cells.append([f"best of the {candidates.replace('_', ' ')}", str(report["n"]), f"{iou:.4f}", "", ""])
     _print(report, ("", "photos", "IoU ↑", "BDE ↓", "IoU ≥ .75 ↑"), cells)
@@ -136,6 +168,8 @@ def _print_best_crop(report: dict[str, Any]) -> None:
         if report[key] is not None:
             count = report[key.replace("pair_accuracy", "pairs")]
             typer.echo(f"Voted pairs ordered as people did ({text}, {count}): {report[key]:.4f}")
+    if report["similarity"] is not None:
+        typer.echo(f"Mean IoU of two of the first five crops of a photo: {report['similarity']:.4f}")
     if report["pair_accuracy"] is None:
         typer.echo("There are no voted pairs, or no scores of them.")
 

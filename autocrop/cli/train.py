@@ -43,6 +43,18 @@ def train(
     feature_cache: Annotated[
         Optional[Path], typer.Option(help="Folder that keeps the frozen features for other runs, some GB.")
     ] = None,
+    imbalance: Annotated[
+        Optional[str],
+        typer.Option(
+            help="What is done about tight crops being rare (cblnet): none, smogn, focal-r, inv, rrt, lds-fds or c2c."
+        ),
+    ] = None,
+    init_from: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="Start from what fits of another checkpoint: of autocrop, or of a detector of DETR's family (setpred)."
+        ),
+    ] = None,
     unlabeled: Annotated[
         Optional[Path], typer.Option(help="Folder of photos without annotations to learn from (safrc).")
     ] = None,
@@ -69,7 +81,7 @@ def train(
     from autocrop.training import team
     from autocrop.training.data import TrainingViews
     from autocrop.training.frozen import CachedEngine, FeatureCache
-    from autocrop.training.loop import Progress, fit
+    from autocrop.training.loop import Progress, fit, initialise
     from autocrop.training.memory import keep_freed_memory
     from autocrop.training.record import draw_curves, typed_command, write_config
     from autocrop.training.targets import good_crops
@@ -87,7 +99,11 @@ def train(
     start = MODELS[model].RECIPE()
     if recipe == "auto":
         start = MODELS[model].RECIPES.get(name, start)
-    flags = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "backbone": backbone}
+    if imbalance is not None and not hasattr(start, "imbalance"):
+        raise UsageError(f"{model} has no choice of --imbalance; cblnet has.")
+    if init_from is not None and resume:
+        raise UsageError("--resume goes on with a run's own weights. Leave out --init-from.")
+    flags = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "backbone": backbone, "imbalance": imbalance}
     chosen = _changed(start, override or [], freeze_backbone=freeze_backbone or None, **flags)
     if feature_cache is not None and not chosen.freeze_backbone:
         raise UsageError("--feature-cache keeps the features of a frozen backbone. Add --freeze-backbone.")
@@ -111,6 +127,10 @@ def train(
     keep_freed_memory()
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
+    if init_from is not None:
+        fitting = initialise(network, init_from)
+        if not quiet:
+            note(f"Took {fitting} of {len(network.state_dict())} tensors from {init_from}.")
     network.prepare(np.stack([good_crops(sample)[0] for sample in training]))
     cache = FeatureCache(network.backbone, feature_cache, device) if chosen.freeze_backbone else None
     batches = TrainingViews(training, chosen, others, network.wants_saliency, cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import json
@@ -248,6 +249,28 @@ def network_from_checkpoint(path: Path) -> CroppingModel:
     except (TypeError, RuntimeError) as error:
         raise AutocropError(f"{path} was written by another version of autocrop: {error}.") from error
     return network.eval()
+
+
+def initialise(network: CroppingModel, path: Path) -> int:
+    """Fill *network* with what fits of a checkpoint: of autocrop, or any whose names the network knows.
+
+    Returns:
+        How many tensors it took.
+
+    Raises:
+        AutocropError: the file does not exist, is no checkpoint, or nothing of it fits.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # DETR's keep their command line
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("model", state)
+        found = network.compatible({name: value for name, value in state.items() if isinstance(value, Tensor)})
+    except Exception as error:
+        raise AutocropError(f"{path} is no checkpoint that can be read ({error}).") from error
+    if not found:
+        raise AutocropError(f"Nothing in {path} has the name and shape of anything in {network.NAME}.")
+    network.load_state_dict(found, strict=False)
+    return len(found)
 
 
 def _epoch(

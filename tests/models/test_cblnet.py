@@ -1,0 +1,192 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from autocrop import boxes as bx
+from autocrop.errors import UsageError
+from autocrop.models.backbones import Pyramid
+from autocrop.models.base import Views, ordered
+from autocrop.models.cblnet import IMBALANCE, AxisAttention, CBLNet, CBLNetRecipe, contrastive_losses
+from autocrop.models.imbalance import BINS, FeatureSmoothing, InverseFrequency, SyntheticSamples, bin_of, focal_weight
+
+SMALL = CBLNetRecipe(side=64, channels=16, heads=2, train_norm=False)
+BEST = np.clip(np.random.default_rng(0).normal([0.05, 0.1, 0.95, 0.9], 0.1, (300, 4)), 0, 1).astype(np.float32)
+
+
+def photos(count, side=64):
+    empty = torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
+    generator = torch.Generator().manual_seed(1)
+    return [
+        Views(torch.randn(1, 3, side, side, generator=generator), *empty, good=torch.from_numpy(box[None]))
+        for box in BEST[:count]
+    ]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return CBLNet(SMALL).eval()
+
+
+def test_attention_is_the_papers_order_of_operations():
+    """Heads weighted, concatenated, reduced and then summed over the rows: the same, but for the bias."""
+    torch.manual_seed(0)
+    attention = AxisAttention(8, 3)
+    features = torch.randn(2, 8, 5, 6)
+    found, weights = attention(features)
+    assert torch.allclose(weights.sum(dim=2), torch.ones(2, 3, 6), atol=1e-5)
+    weighted = torch.cat([weights[:, [head]] * features for head in range(3)], dim=1)
+    literal = torch.einsum("dc,bcyx->bdx", attention.merge.weight[..., 0], weighted) + attention.merge.bias[:, None]
+    assert torch.allclose(found, literal, atol=1e-5)
+
+
+def test_features_of_different_photos_differ(network):
+    """Eq. 1 read literally gives features that are the same everywhere (papers.md); these are not."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = ((32, 8), (96, 4), (320, 2))
+    maps = Pyramid(*(torch.randn(6, channels, side, side, generator=generator) for channels, side in sizes))
+    with torch.no_grad():
+        _, _, sides, _ = network.features(maps)
+    assert sides.shape == (6, 4, 16, 2)
+    spread = sides.std(dim=0).mean() / sides.abs().mean()
+    assert spread > 0.01
+    assert (sides[:, 0] - sides[:, 2]).abs().max() > 1e-3  # nor are a photo's sides the same
+
+
+def test_proposals_are_proper_boxes(network):
+    """Four sides that may cross become a box of a least size inside the photo."""
+    crossed = torch.tensor([[0.9, 0.2, 0.1, 0.8], [0.98, 0.0, 1.0, 0.02], [0.5, 0.5, 0.5, 0.5]])
+    boxes = ordered(crossed)
+    assert boxes[0].tolist() == pytest.approx([0.1, 0.2, 0.9, 0.8])
+    assert ((boxes[:, 2:] - boxes[:, :2]) >= 0.1 - 1e-6).all()
+    assert boxes.min() >= 0
+    assert boxes.max() <= 1
+    found, confidence, *_ = network.encode(torch.randn(1, 3, 64, 64))
+    assert found.shape == (1, 1, 4)
+    assert confidence.tolist() == [[1.0]]
+    scores = network.score((found, confidence), torch.cat([found[0], torch.tensor([[0.0, 0.0, 0.1, 0.1]])]))
+    assert scores[0].item() == pytest.approx(5)
+    assert 1 <= scores[1].item() < 5
+
+
+@pytest.mark.parametrize("method", IMBALANCE)
+def test_every_method_trains_the_network(method):
+    """Finite terms, in two epochs, and gradients for all that the method trains."""
+    torch.manual_seed(0)
+    network = CBLNet(dataclasses.replace(SMALL, imbalance=method, epochs=2))
+    network.prepare(BEST)
+    batch = photos(12)
+    for epoch in range(2):
+        network.train()
+        network.begin_epoch(epoch)
+        network.zero_grad()
+        terms = network.batch_loss(batch)
+        assert all(math.isfinite(value.item()) for value in terms.values())
+        sum(terms.values()).backward()
+    assert set(terms) == {"l1"} | {"c2c": {"alignment", "uniformity"}, "smogn": {"synthetic"}}.get(method, set())
+    untrained = {name.partition(".")[0] for name, parameter in network.named_parameters() if parameter.grad is None}
+    assert untrained == ({"backbone", "reduce", "horizontal", "vertical"} if method == "rrt" else set())
+
+
+def test_there_is_no_such_method():
+    with pytest.raises(UsageError, match="no imbalance 'magic'"):
+        CBLNetRecipe(imbalance="magic")
+    with pytest.raises(UsageError, match="photos of one size"):
+        CBLNetRecipe(side=0)
+
+
+def test_c2c_does_not_depend_on_the_order_of_the_batch():
+    """Pairs have no direction, as |Δy| says and eq. 5 does not."""
+    generator = torch.Generator().manual_seed(0)
+    features, target = torch.randn(16, 4, 20, generator=generator), torch.rand(16, 4, generator=generator)
+    recipe = CBLNetRecipe(positive=0.2, negative=0.5, slack=0.1)
+    losses = contrastive_losses(features, target, recipe)
+    shuffled = torch.randperm(16, generator=generator)
+    again = contrastive_losses(features[shuffled], target[shuffled], recipe)
+    assert [value.item() for value in again] == pytest.approx([value.item() for value in losses], rel=1e-5)
+    assert min(value.item() for value in losses) > 0
+
+
+def test_c2c_by_hand():
+    """Two photos whose left sides are near and whose right sides are far apart."""
+    features = torch.zeros(2, 4, 2)
+    features[0, :, 0] = features[1, :, 1] = 3.0  # at right angles: the distance of the unit vectors is √2
+    target = torch.tensor([[0.10, 0.0, 0.1, 0.0], [0.12, 0.3, 0.9, 0.3]])
+    alignment, uniformity = contrastive_losses(features, target, CBLNetRecipe())
+    assert alignment.item() == pytest.approx(math.sqrt(2) - 0.5)
+    assert uniformity.item() == pytest.approx(math.exp(-2))
+    assert [value.item() for value in contrastive_losses(features[:1], target[:1], CBLNetRecipe())] == [0, 0]
+
+
+def test_equal_features_have_a_gradient():
+    """The distance of equal features has no gradient; it must not be a NaN."""
+    features = torch.ones(3, 4, 2, requires_grad=True)
+    alignment, uniformity = contrastive_losses(features, torch.zeros(3, 4), CBLNetRecipe(slack=0.0))
+    (alignment + uniformity).backward()
+    assert torch.isfinite(features.grad).all()
+
+
+def test_inverse_frequency():
+    """Rare locations count more, all together as much as before; smoothing brings neighbours closer."""
+    targets = torch.from_numpy(BEST)
+    plain, smooth = InverseFrequency(), InverseFrequency(smooth=True)
+    for weights in (plain, smooth):
+        weights.prepare(targets)
+        found = weights(targets)
+        assert torch.allclose(found.mean(dim=0), torch.ones(4), atol=1e-4)
+        common, rare = weights(torch.full((1, 4), 0.02))[0, 0], weights(torch.full((1, 4), 0.27))[0, 0]
+        assert rare > common
+    assert smooth.weight.diff(dim=1).abs().mean() < plain.weight.diff(dim=1).abs().mean()
+
+
+def test_focal_weight():
+    """Large errors count more, by σ(|μ e|)^ψ."""
+    assert focal_weight(torch.tensor([0.0, 1.0]), 2, 2).tolist() == pytest.approx([0.25, (1 / (1 + math.exp(-2))) ** 2])
+
+
+def test_feature_smoothing_moves_features_towards_their_neighbours():
+    """In the first epoch nothing; then a bin that stands out is moved to the mean of those around it."""
+    smoothing = FeatureSmoothing(2)
+    places = torch.linspace(0.01, 0.99, 400)[:, None].expand(-1, 4).contiguous()
+    features = torch.randn(400, 4, 2, generator=torch.Generator().manual_seed(0)) * 0.1
+    outlier = bin_of(places[:, 0]) == 10
+    features[outlier] += 5
+    assert torch.equal(smoothing(features, places), features)
+    smoothing.gather(features, places)
+    smoothing.update()
+    moved = smoothing(features, places)
+    assert features[outlier].mean() > 4.5
+    assert moved[outlier].mean() < 2.5  # 5 times the kernel's middle weight, and a little
+    far = (bin_of(places[:, 0]) < 7) | (bin_of(places[:, 0]) > 13)
+    assert (moved[far] - features[far]).abs().max() < 0.3
+    assert smoothing.count.sum() == 0
+    assert BINS == 20
+
+
+def test_synthetic_samples_lie_among_the_rare_ones():
+    """Rare is what is far from the median; new targets move by a tenth of the photo at most."""
+    synthesis = SyntheticSamples()
+    synthesis.prepare(torch.from_numpy(BEST))
+    rare = synthesis.rare(torch.tensor([[0.05, 0.1, 0.95, 0.9], [0.4, 0.45, 0.5, 0.5]]))
+    assert rare.tolist() == [[False] * 4, [True] * 4]
+    targets = torch.tensor([[0.05, 0, 1, 1]] * 4 + [[0.30, 0, 1, 1], [0.34, 0, 1, 1], [0.32, 0, 1, 1], [0.42, 0, 1, 1]])
+    features = torch.cat([torch.zeros(4, 3), targets[4:, :1].expand(-1, 3)])
+    torch.manual_seed(0)
+    new, places = synthesis(features, targets, side=0)
+    assert new.shape == (4, 3)
+    assert places.shape == (4,)
+    assert (places - targets[4:, 0]).abs().max() <= 0.1 + 1e-6
+    assert places.min() > 0.25
+    assert len(synthesis(features[:4], targets[:4], side=0)[1]) == 0
+
+
+def test_mirrored_photos_count(network):
+    """Photos are mirrored in training, so that left and right sides have the same distribution."""
+    balanced = CBLNet(dataclasses.replace(SMALL, imbalance="inv"))
+    balanced.prepare(BEST)
+    assert torch.allclose(balanced.balance.weight[0], balanced.balance.weight[2].flip(0), atol=1e-5)
+    assert bx.flip(BEST)[0, 0] == pytest.approx(1 - BEST[0, 2])
