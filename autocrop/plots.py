@@ -29,8 +29,8 @@ BINS = 10
 """Of a side's location, in the plot of errors."""
 NEAR_IOU = 0.85
 """A proposal has the quality of a scored crop that it overlaps by this IoU (set prediction, section 3.2.1)."""
-FEWEST_POINTS = 8
-"""Photos from which on a map of their boundary features says anything."""
+FEWEST_POINTS, MOST_POINTS = 8, 1000
+"""Photos from which on a map of their boundary features says anything, and at most so many of them are in it."""
 
 
 @dataclass
@@ -164,11 +164,15 @@ def _errors(axes: Sequence[Axes], truth: Boxes, found: Boxes) -> None:
 def _features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.float32]) -> None:
     from sklearn.manifold import TSNE
 
+    if len(best) > MOST_POINTS:
+        chosen = np.random.default_rng(0).permutation(len(best))[:MOST_POINTS]
+        best, boundaries = best[chosen], boundaries[chosen]
     perplexity = min(30.0, (len(best) - 1) / 3)
     for side, panel in enumerate(axes):
         values = boundaries[:, side]
         unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-        flat = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(unit)
+        # Exact: scikit-learn's Barnes-Hut tree crashes the process where points coincide.
+        flat = TSNE(perplexity=perplexity, init="random", method="exact", random_state=0).fit_transform(unit)
         points = panel.scatter(flat[:, 0], flat[:, 1], c=best[:, side], s=12, cmap="viridis", vmin=0, vmax=1)
         panel.set(title=f"{SIDES[side]} boundary", xticks=[], yticks=[])
     axes[-1].figure.colorbar(points, ax=axes[-1], label="people's location")

@@ -1,0 +1,141 @@
+"""The papers' plots, and what a model that proposes crops is asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autocrop import boxes as bx
+from autocrop.datasets import Sample
+from autocrop.errors import AutocropError
+from autocrop.evaluate import measure, predict
+from autocrop.guard import Subjects
+from autocrop.plots import Inside, best_crop, draw, proposal_quality
+from autocrop.predictions import Prediction
+from autocrop.proposals import proposal_scores, ranked
+from autocrop.search import find_boxes, find_crops
+from tests.conftest import CentredEngine
+
+PROPOSED = np.array([[0.1, 0.1, 0.9, 0.9], [0.12, 0.1, 0.9, 0.9], [0, 0, 0.5, 0.6], [0.4, 0.3, 1, 1]], np.float32)
+CONFIDENCE = np.array([0.8, 0.7, 0.2, 0.4], np.float32)
+
+
+class ProposingEngine(CentredEngine):
+    """A model that proposes four crops, two of which are nearly the same."""
+
+    network = "setpred"
+
+    def score(self, features, boxes):
+        return proposal_scores(PROPOSED, CONFIDENCE, boxes)
+
+    def propose(self, features):
+        return ranked(PROPOSED, CONFIDENCE)
+
+    def maps(self, features):
+        self.looked = getattr(self, "looked", 0) + 1
+        return {"boundaries": np.random.default_rng(self.looked // 4).random((4, 3, 2), np.float32)}
+
+
+@pytest.fixture
+def engine():
+    return ProposingEngine()
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    found = []
+    rng = np.random.default_rng(0)
+    for number in range(9):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (90, 60), (20 * number, 90, 60)).save(path)
+        best = np.clip(PROPOSED[:1] + rng.normal(0, 0.05, (1, 4)), 0, 1).astype(np.float32)
+        found.append(Sample(path, 90, 60, best))
+    return found
+
+
+def test_scores_of_any_crop():
+    """1 + 4 · max confidence · IoU: a confident proposal beats a perfect match with a doubtful one."""
+    boxes = np.array([[0.1, 0.1, 0.9, 0.9], [0, 0, 0.5, 0.6], [0.95, 0, 1, 0.05]], np.float32)
+    scores = proposal_scores(PROPOSED, CONFIDENCE, boxes)
+    for box, score in zip(boxes, scores, strict=True):
+        matches = [c * bx.iou(box[None], p[None])[0, 0] for p, c in zip(PROPOSED, CONFIDENCE, strict=True)]
+        assert score == pytest.approx(1 + 4 * max(matches))
+    assert scores[0] == pytest.approx(1 + 4 * 0.8)
+    assert scores[2] == 1
+
+
+def test_proposals_are_taken_as_they_are_and_are_different(engine):
+    """The most confident first, without its double; further crops come from the anchors once they are used up."""
+    features = engine.encode(np.zeros((60, 90, 3), np.uint8))
+    boxes, scores = find_boxes(engine, features, top=3)
+    assert boxes == pytest.approx(PROPOSED[[0, 3, 2]])
+    assert list(scores) == sorted(scores, reverse=True)
+    more, _ = find_boxes(engine, features, top=5)
+    assert more[:3] == pytest.approx(boxes)
+    assert len(more) == 5
+    assert np.triu(bx.iou(more, more), 1).max() <= 0.76
+
+
+def test_a_ratio_and_what_must_stay_in(engine):
+    """A ratio is searched for by the overlap with the proposals; a region that must stay in overrules them."""
+    features = engine.encode(np.zeros((600, 900, 3), np.uint8))
+    (crop,) = find_crops(engine, features, (900, 600), ratio=(1, 1))
+    assert crop.width == crop.height > 400
+    assert bx.iou(bx.from_pixels(np.array([crop.box]), 900, 600), PROPOSED[:1])[0, 0] > 0.6
+    subjects = Subjects((900, 600), np.empty((0, 4), np.float32), [(0, 0, 45, 30)])
+    (crop,) = find_crops(engine, features, (900, 600), subjects=subjects)
+    assert crop.box[:2] == (0, 0)
+
+
+def test_several_crops_are_measured(engine, labelled):
+    """The best of the first five is at least as good as the first; how much alike they are is told."""
+    predictions = predict(engine, labelled, top=5)
+    report = measure(labelled, predictions, top=5)
+    assert set(report["best_of"]) == {"5"}
+    assert report["best_of"]["5"] >= report["iou"] > 0.75
+    first = predictions[0].boxes[:5]
+    pairs = [bx.iou(first[[i]], first[[j]])[0, 0] for i in range(len(first)) for j in range(i)]
+    assert report["similarity"] == pytest.approx(np.mean(pairs), abs=1e-5)
+    alone = measure(labelled, predict(engine, labelled))
+    assert alone["best_of"] == {}
+    assert alone["similarity"] is None
+
+
+def test_where_crops_have_scores_the_proposals_count_as_they_are(engine, labelled):
+    """Near-duplicates are no suggestions to a user, but they count in AP."""
+    scored = [dataclasses.replace(s, scores=np.array([4.5], np.float32)) for s in labelled]
+    (prediction, *_) = predict(engine, scored, top=4)
+    assert prediction.boxes == pytest.approx(PROPOSED[[0, 1, 3, 2]])
+    assert prediction.scores.tolist() == pytest.approx([0.8, 0.7, 0.4, 0.2])
+
+
+def test_every_plot_is_drawn(engine, labelled, tmp_path):
+    """All four for a model that has all; the two of the boxes for somebody else's predictions."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("sklearn")
+    inside = Inside(engine)
+    predictions = predict(engine, labelled, look=inside.look)
+    files = draw(tmp_path / "plots", labelled, predictions, inside)
+    assert [path.stem for path in files] == ["boundaries", "errors", "features", "validity"]
+    for path in files:
+        with Image.open(path) as picture:
+            assert min(picture.size) >= 300
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    files = draw(tmp_path / "others", labelled, predictions)
+    assert [path.stem for path in files] == ["boundaries", "errors"]
+    empty = [Prediction(s.name, np.empty((0, 4), np.float32), np.empty(0, np.float32)) for s in labelled]
+    with pytest.raises(AutocropError, match="--top 1"):
+        draw(tmp_path / "none", labelled, empty)
+
+
+def test_quality_of_proposals(labelled):
+    """That of the scored crop they all but coincide with; with best crops 1 + 4 · IoU."""
+    sample = dataclasses.replace(labelled[0], boxes=PROPOSED[[0, 2]], scores=np.array([4.5, 2.0], np.float32))
+    quality, known = proposal_quality(PROPOSED, sample)
+    assert known.tolist() == [True, True, True, False]
+    assert quality[known].tolist() == [4.5, 4.5, 2.0]
+    assert best_crop(sample).tolist() == PROPOSED[0].tolist()
+    quality, known = proposal_quality(PROPOSED, labelled[0])
+    assert known.all()
+    assert quality == pytest.approx(1 + 4 * bx.iou(PROPOSED, labelled[0].boxes)[:, 0])
