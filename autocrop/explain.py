@@ -22,6 +22,8 @@ COLOURS = ("#ffd400", "#ff5da2", "#35c9ff", "#7dff6b", "#ff9a3d", "#c08bff", "#f
 """Of the chosen crop, the second, the third and so on."""
 DARKENED = 0.45
 """Brightness of what the chosen crop leaves out."""
+COVERED = 64
+"""Places a side at which the overlap of set prediction's proposals is shown."""
 STRONGEST = 3
 """SAFRC's attended maps that are shown one by one."""
 
@@ -32,7 +34,8 @@ def heat_maps(engine: OwnEngine, features: Features) -> Maps:
     """What a model looks at, as maps ``[h, w]`` by title; which ones depends on the model.
 
     VRN: the strength of its view-wise features. SAFRC: its attended maps, their mean and the strongest. ASM-Net: what
-    matters (θ_avg, eq. 5) and what must be in the right place (θ_std, eq. 6).
+    matters (θ_avg, eq. 5) and what must be in the right place (θ_std, eq. 6). CBLNet: its attention over rows and over
+    columns, mean over the heads. Set prediction: how much of its proposals, by their validity, holds each place.
     """
     maps = engine.maps(features)
     return _READERS[engine.network](maps) if engine.network in _READERS else {}
@@ -85,7 +88,30 @@ def _of_asmnet(maps: Maps) -> Maps:
     return titles
 
 
-_READERS: dict[str, Callable[[Maps], Maps]] = {"vrn": _of_vrn, "safrc": _of_safrc, "asmnet": _of_asmnet}
+def _of_cblnet(maps: Maps) -> Maps:
+    over_rows, over_columns = np.split(maps["attention"], 2)
+    return {
+        "Attention that places the left and right sides": over_rows.mean(axis=0),
+        "Attention that places the upper and lower sides": over_columns.mean(axis=0),
+    }
+
+
+def _of_setpred(maps: Maps) -> Maps:
+    places = (np.arange(COVERED) + 0.5) / COVERED
+    left, top, right, bottom = maps["boxes"].T[..., None]
+    across, down = (places >= left) & (places <= right), (places >= top) & (places <= bottom)
+    inside = (down[:, :, None] & across[:, None, :]).astype(np.float32)
+    weight = maps["confidence"] / max(float(maps["confidence"].sum()), 1e-12)
+    return {"Share of the proposals, by validity, that hold a place": np.tensordot(weight, inside, 1)}
+
+
+_READERS: dict[str, Callable[[Maps], Maps]] = {
+    "vrn": _of_vrn,
+    "safrc": _of_safrc,
+    "asmnet": _of_asmnet,
+    "cblnet": _of_cblnet,
+    "setpred": _of_setpred,
+}
 
 
 def _boxes(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Image.Image:
