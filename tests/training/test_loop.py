@@ -21,7 +21,7 @@ from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_
 from autocrop.training.team import Team
 
 RECIPE = dataclasses.replace(
-    VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0, seed=20261121
+    VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0, seed=20261121, side=96
 )
 
 
@@ -218,7 +218,9 @@ def test_mirrored_views_keep_their_scores(tmp_path):
     pixels[8:40, 12:48] = 255  # the best crop
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     best = np.array([[12 / 96, 8 / 64, 48 / 96, 40 / 64]], np.float32)
-    batches = TrainingViews([Sample(tmp_path / "photo.png", 96, 64, best)], dataclasses.replace(RECIPE, views=32))
+    batches = TrainingViews(
+        [Sample(tmp_path / "photo.png", 96, 64, best)], dataclasses.replace(RECIPE, views=32, side=0)
+    )
     lefts = set()
     for views in (view for number in range(12) for batch in batches.epoch(number) for view in batch):
         shown = views.image[0].mean(dim=0).numpy()
