@@ -28,7 +28,7 @@ CELLS = 9
 class SAFRCRecipe(ScorerRecipe):
     """Section 4.2 of the paper; the switches are those of its ablations.
 
-    Tables 4 and 5, but for the rows of Table 5 that average the blocks' peaks ("Avg"): that has no switch.
+    Tables 4 and 5, but for the row of Table 5 that averages the blocks' peaks ("Avg"): that has no switch.
     """
 
     weight_decay: float = 1e-4
