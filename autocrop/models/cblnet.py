@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class CBLNetRecipe(Recipe):
     """μ of Focal-R."""
     focal_psi: float = 2.0
     """ψ of Focal-R."""
+    inverse_power: float = 0.5
+    """Of the frequencies by whose inverse ``inv``, ``rrt`` and ``lds-fds`` weight; 1 for the plain inverse."""
     stretch: float = 0.0
     """By how much the sigmoid reaches beyond the photo's edges (ours): half of all sides lie on them exactly, which a
     sigmoid only reaches where it has no gradient any more."""
@@ -81,6 +84,21 @@ class CBLNet(Proposer):
 
     NAME = "cblnet"
     RECIPE = CBLNetRecipe
+    # From ImageNet in one run; the bundled model began with VRN's backbone (weights/README.md).
+    RECIPES: ClassVar = {
+        "fcdb": CBLNetRecipe(
+            epochs=24,
+            lr=2e-4,
+            optimizer="adamw",
+            schedule="cosine",
+            backbone_lr=0.5,
+            weight_decay=1e-4,
+            train_norm=False,
+            average=0.97,
+            dropout=0.2,
+            stretch=0.05,
+        )
+    }
     FEATURES = ("boxes", "confidence", "boundaries", "attention")
     TRAINING_ONLY = ("balance.", "smoothing.", "synthesis.")
     recipe: CBLNetRecipe
@@ -97,7 +115,7 @@ class CBLNet(Proposer):
         self.regressors = nn.ModuleList(_regressor(channels) for _ in range(4))
         method = self.recipe.imbalance
         weighted = method in ("inv", "rrt", "lds-fds")
-        self.balance = InverseFrequency(smooth=method == "lds-fds") if weighted else None
+        self.balance = InverseFrequency(self.recipe.inverse_power, method == "lds-fds") if weighted else None
         self.smoothing = FeatureSmoothing(channels) if method == "lds-fds" else None
         self.synthesis = SyntheticSamples() if method == "smogn" else None
         self._retraining = False

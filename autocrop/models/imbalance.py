@@ -41,14 +41,15 @@ class InverseFrequency(nn.Module):
     """Weights of samples: the inverse of how many are in their bin, a mean of one over the training split.
 
     Args:
+        power: of the counts: 1 for their inverse, 0.5 for the square root of it (SQINV, Yang et al.).
         smooth: smooth the counts first, which is label distribution smoothing (LDS, Yang et al., ICML 2021).
     """
 
     weight: Tensor
 
-    def __init__(self, smooth: bool = False) -> None:
+    def __init__(self, power: float = 1.0, smooth: bool = False) -> None:
         super().__init__()
-        self.smooth = smooth
+        self.power, self.smooth = power, smooth
         self.register_buffer("weight", torch.ones(4, BINS))
 
     def prepare(self, targets: Tensor) -> None:
@@ -56,7 +57,7 @@ class InverseFrequency(nn.Module):
         bins = bin_of(targets)
         counts = torch.stack([torch.bincount(side, minlength=BINS) for side in bins.T]).float()
         density = smoothed(counts) if self.smooth else counts
-        weight = 1 / density.clamp(min=LEAST_COUNT)
+        weight = density.clamp(min=LEAST_COUNT) ** -self.power
         mean = weight.gather(1, bins.T).mean(dim=1, keepdim=True)
         self.weight.copy_(weight / mean)
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +67,9 @@ class SetPredictionRecipe(Recipe):
     """Weight of the generalised IoU loss."""
     focal: float = 2.0
     """Weight of the focal loss of the validity."""
+    match_focal: float = 1.0
+    """Share of the focal loss that counts in the assignment, too (the paper: 1). With less, a crop goes to the proposal
+    nearest to it rather than to one that is often right, and proposals stay different (ours)."""
     smoothing: str = "quality"
     """``none``, ``quality`` (guidance, needs scored crops) or ``distillation``."""
     near: float = 0.85
@@ -97,6 +101,28 @@ class SetPrediction(Proposer):
 
     NAME = "setpred"
     RECIPE = SetPredictionRecipe
+    # The small variant: it trains, and runs, on a CPU.
+    RECIPES: ClassVar = {
+        "fcdb": SetPredictionRecipe(
+            epochs=20,
+            batch=8,
+            lr=5e-4,
+            schedule="cosine",
+            average=0.99,
+            views=64,
+            backbone="mobilenet_v2",
+            dilated=False,
+            side=224,
+            multiscale=False,
+            clip=0.1,
+            queries=24,
+            width=128,
+            encoders=1,
+            decoders=2,
+            hidden=512,
+            match_focal=0.1,
+        )
+    }
     TRAINING_ONLY = ("teacher.",)
     recipe: SetPredictionRecipe
 
@@ -215,7 +241,7 @@ class SetPrediction(Proposer):
         recipe, chance = self.recipe, logits.float().sigmoid()
         no, yes = (-(1 - p + 1e-8).log() * p**GAMMA for p in (chance, 1 - chance))
         cost = (
-            recipe.focal * (ALPHA * yes - (1 - ALPHA) * no)[:, None]
+            recipe.match_focal * recipe.focal * (ALPHA * yes - (1 - ALPHA) * no)[:, None]
             + recipe.l1 * torch.cdist(found.float(), box_convert(wanted, "xyxy", "cxcywh"), p=1)
             - recipe.giou * generalized_box_iou(box_convert(found.float(), "cxcywh", "xyxy"), wanted)
         )

@@ -28,7 +28,7 @@ LARGEST_TRIM = 0.6
 """Share of a margin that :func:`trimmed` may cut away."""
 SMALLEST_SIDE = 0.25
 """No drawn crop has a side shorter than this share of the photo's."""
-GOOD_IOU = 0.6
+GOOD_IOU = 0.7
 """From this IoU with a best crop on, the winner of a clear vote is a good crop, too."""
 
 

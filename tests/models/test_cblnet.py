@@ -140,6 +140,9 @@ def test_inverse_frequency():
         assert torch.allclose(found.mean(dim=0), torch.ones(4), atol=1e-4)
         common, rare = weights(torch.full((1, 4), 0.02))[0, 0], weights(torch.full((1, 4), 0.27))[0, 0]
         assert rare > common
+    root = InverseFrequency(power=0.5)
+    root.prepare(targets)
+    assert 1 < (root.weight.max() / root.weight.min()) ** 2 == pytest.approx(plain.weight.max() / plain.weight.min())
     assert smooth.weight.diff(dim=1).abs().mean() < plain.weight.diff(dim=1).abs().mean()
 
 
