@@ -153,6 +153,7 @@ class CBLNet(Proposer):
         if self._retraining:
             self.requires_grad_(False)
             self.regressors.requires_grad_(True)
+            self.backbone.eval()
 
     def batch_loss(self, batch: Sequence[Views]) -> dict[str, Tensor]:
         """Eq. 7, or the L1 loss as another method changes it: sums over the sides, means over the batch."""

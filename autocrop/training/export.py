@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,30 +119,22 @@ def _write(
     shapes: dict[str, Any],
     path: Path,
 ) -> None:
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module.eval(),
-                inputs,
-                input_names=names,
-                output_names=list(outputs),
-                dynamic_shapes=shapes,
-                opset_version=OPSET,
-                dynamo=True,
-                optimize=False,  # torch's own optimiser would rename tensors
-                verbose=False,
-            )
-    finally:
-        quiet.setLevel(level)
-    assert program is not None  # that is what dynamo=True returns
-    named = {
-        tensor.name: tensor for tensor in program.model_proto.graph.initializer if tensor.name.startswith("network.")
-    }
-    graph = onnxscript.optimizer.optimize(program.model_proto)
+    with _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+        program = torch.onnx.export(
+            module.eval(),
+            inputs,
+            input_names=names,
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,  # torch's own optimiser would rename tensors
+            verbose=False,
+        )
+        assert program is not None  # that is what dynamo=True returns
+        initial = program.model_proto.graph.initializer
+        named = {tensor.name: tensor for tensor in initial if tensor.name.startswith("network.")}
+        graph = onnxscript.optimizer.optimize(program.model_proto)
     # Of equal tensors, as an untrained network has them, the optimiser keeps one; the torch engine wants all.
     for name in sorted(named.keys() - {tensor.name for tensor in graph.graph.initializer}):
         graph.graph.initializer.append(named[name])
@@ -154,6 +147,21 @@ def _write(
     onnx.checker.check_model(graph)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, str(path))
+
+
+@contextmanager
+def _quiet(*loggers: str) -> Iterator[None]:
+    """Without the notes that exporting makes for its own developers."""
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    try:
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _store_halves(graph: onnx.GraphProto) -> None:

@@ -15,6 +15,8 @@ from autocrop import boxes as bx
 from autocrop.datasets import Sample, load
 from autocrop.errors import AutocropError, UsageError
 from autocrop.models import MODELS
+from autocrop.models.cblnet import CBLNetRecipe
+from autocrop.models.setpred import SetPredictionRecipe
 from autocrop.models.vrn import VRN, VRNRecipe
 from autocrop.training.data import TrainingViews
 from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint, optimiser_of
@@ -41,7 +43,7 @@ def trained(folder, batches, recipe=RECIPE, resume=False, stop_after=None, **mor
             raise StoppedError
 
     torch.manual_seed(7)
-    network = VRN(recipe)
+    network = next(kind for kind in MODELS.values() if kind.RECIPE is type(recipe))(recipe)
     seen = []
     with contextlib.suppress(StoppedError):
         fit(
@@ -93,6 +95,35 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
         assert all(torch.equal(value, others[number][name]) for name, value in values.items())
     losses = [[json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("whole", "stopped")]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        CBLNetRecipe(side=64, channels=16, heads=2, train_norm=True, imbalance="lds-fds"),
+        SetPredictionRecipe(
+            **{"backbone": "mobilenet_v2", "dilated": False, "multiscale": True, "side": 64, "queries": 5},
+            **{"width": 32, "heads": 4, "encoders": 1, "decoders": 2, "hidden": 32, "views": 8},
+            **{"smoothing": "distillation", "distil_from": 1},
+        ),
+    ],
+    ids=["cblnet", "setpred"],
+)
+def test_proposers_learn_from_whole_batches_and_resume(tiny_fcdb, tmp_path, recipe):
+    """A step's photos go through the loss at once; statistics, teacher and all are as if it was never stopped."""
+    recipe = dataclasses.replace(recipe, epochs=3, batch=2, lr=1e-3, average=0.5, trim=0.5)
+    batches = TrainingViews(load(f"fcdb:{tiny_fcdb}", "train"), recipe)
+    batch = next(batches.epoch(0))
+    assert [tuple(views.image.shape) for views in batch] == [(1, 3, 64, 64)] * 2
+    trained(tmp_path / "whole", batches, recipe)
+    trained(tmp_path / "stopped", batches, recipe, stop_after=2)
+    trained(tmp_path / "stopped", batches, recipe, resume=True)
+    whole, resumed = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "stopped"))
+    for part in ("model", "raw"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
+    logs = [[json.loads(line)["loss"] for line in (tmp_path / n / "log.jsonl").open()] for n in ("whole", "stopped")]
+    assert logs[0] == logs[1]
+    assert ["distillation" in losses for losses in logs[0]] == [False] + [hasattr(recipe, "distil_from")] * 2
 
 
 def test_training_lowers_the_loss(batches, tmp_path):
