@@ -86,7 +86,8 @@ def draw(
     - ``boundaries.png``: predicted against true location of each side, with the mean of the true ones: a trivial
       solution predicts the mean whatever the photo (CBLNet, Figure 2 a and b).
     - ``errors.png``: error over the true location, and how many sides lie there (Figure 2 c to f).
-    - ``features.png``: boundary features in two dimensions by t-SNE, coloured by location (Figure 6); CBLNet only.
+    - ``features.png``: boundary features in two dimensions by t-SNE, coloured by the location of the side, the lighter
+      the nearer to the photo's edge (Figure 6); CBLNet only.
     - ``validity.png``: confidence over quality of every proposal (set prediction, Figure 7); set prediction only.
 
     Args:
@@ -122,7 +123,7 @@ def _drawn(path: Path, paint: Callable[..., None], values: tuple[Any, ...]) -> P
     from matplotlib.figure import Figure
 
     panels = 1 if paint is _validity else 4
-    figure = Figure(figsize=(4 * max(1, panels) + (1 if panels == 1 else 0), 4), layout="constrained")
+    figure = Figure(figsize=(16, 4.6) if panels == 4 else (6, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     paint(axes, *values)
@@ -167,15 +168,18 @@ def _features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.float32]
     if len(best) > MOST_POINTS:
         chosen = np.random.default_rng(0).permutation(len(best))[:MOST_POINTS]
         best, boundaries = best[chosen], boundaries[chosen]
+    inset = np.abs(best - [0, 0, 1, 1])
     perplexity = min(30.0, (len(best) - 1) / 3)
     for side, panel in enumerate(axes):
         values = boundaries[:, side]
         unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
         # Exact: scikit-learn's Barnes-Hut tree crashes the process where points coincide.
         flat = TSNE(perplexity=perplexity, init="random", method="exact", random_state=0).fit_transform(unit)
-        points = panel.scatter(flat[:, 0], flat[:, 1], c=best[:, side], s=12, cmap="viridis", vmin=0, vmax=1)
+        points = panel.scatter(
+            flat[:, 0], flat[:, 1], c=inset[:, side], s=12, cmap="viridis_r", vmin=0, vmax=inset.max()
+        )
         panel.set(title=f"{SIDES[side]} boundary", xticks=[], yticks=[])
-    axes[-1].figure.colorbar(points, ax=axes[-1], label="people's location")
+    axes[-1].figure.colorbar(points, ax=axes[-1], label="distance of people's side from the photo's")
 
 
 def _validity(axes: Sequence[Axes], quality: NDArray[np.float32], validity: NDArray[np.float32]) -> None:
