@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchvision.ops import box_convert, box_iou, generalized_box_iou, sigmoid_focal_loss
 
+from autocrop import boxes as bx
+from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
 from autocrop.models.backbones import Backbone, Pyramid
 from autocrop.models.base import Proposer, Recipe, Views, good_crops, ordered
@@ -27,6 +30,8 @@ SMOOTHING = ("none", "quality", "distillation")
 """How the labels of crops that match no good one are softened (section 3.2)."""
 NAME_OF_OURS = "backbone.stride8.0.conv1.weight"
 """In the state dict of our own network on a ResNet, and in no other."""
+MOST_CANDIDATES = 600
+"""Best crops among which the first proposals are chosen."""
 ALPHA, GAMMA = 0.25, 2.0
 """Of the focal loss."""
 SMALLEST_SCALE, LARGEST_SCALE = 0.8, 4 / 3
@@ -67,6 +72,8 @@ class SetPredictionRecipe(Recipe):
     """Weight of the generalised IoU loss."""
     focal: float = 2.0
     """Weight of the focal loss of the validity."""
+    spread: bool = False
+    """Proposals begin as crops that together cover the training split's best ones, instead of all alike (ours)."""
     match_focal: float = 1.0
     """Share of the focal loss that counts in the assignment, too (the paper: 1). With less, a crop goes to the proposal
     nearest to it rather than to one that is often right, and proposals stay different (ours)."""
@@ -120,6 +127,7 @@ class SetPrediction(Proposer):
             encoders=1,
             decoders=2,
             hidden=512,
+            spread=True,
             match_focal=0.1,
         )
     }
@@ -137,6 +145,7 @@ class SetPrediction(Proposer):
             chosen.width, chosen.heads, chosen.encoders, chosen.decoders, chosen.hidden, chosen.dropout
         )
         self.query_embed = nn.Embedding(chosen.queries, chosen.width)
+        self.start = nn.Parameter(torch.zeros(chosen.queries, 4)) if chosen.spread else None
         self.class_embed = Linear(chosen.width, 1)
         self.bbox_embed = MLP(chosen.width, chosen.width, 4, 3)
         nn.init.constant_(self.class_embed.bias, -math.log(99))
@@ -158,6 +167,13 @@ class SetPrediction(Proposer):
         """Crops ``[B, K, 4]`` and their validity ``[B, K]`` in (0, 1)."""
         boxes, logits = self._decoded(maps)[-1]
         return ordered(box_convert(boxes, "cxcywh", "xyxy").clamp(0, 1)), logits.sigmoid()
+
+    @torch.no_grad()
+    def prepare(self, best: Boxes) -> None:
+        """Place the proposals, unless a checkpoint has done so."""
+        if self.start is not None and not self.start.any():
+            boxes = torch.from_numpy(covering(np.concatenate([best, bx.flip(best)]), self.recipe.queries))
+            self.start.copy_(torch.logit(box_convert(boxes, "xyxy", "cxcywh"), eps=0.01))
 
     def begin_epoch(self, epoch: int) -> None:
         """Distillation begins with a copy of the student as the teacher."""
@@ -210,8 +226,8 @@ class SetPrediction(Proposer):
         """Boxes ``[B, K, 4]`` (centre and size) and logits of validity ``[B, K]``, of each decoder layer."""
         features = maps.stride32 if self.recipe.dilated else maps.fused()
         contents, reference = self.transformer(self.input_proj(features), self.query_embed.weight)
-        centre = F.pad(torch.logit(reference, eps=1e-5), (0, 2))
-        return [((self.bbox_embed(c) + centre).sigmoid(), self.class_embed(c)[..., 0]) for c in contents]
+        start = F.pad(torch.logit(reference, eps=1e-5), (0, 2)) if self.start is None else self.start
+        return [((self.bbox_embed(c) + start).sigmoid(), self.class_embed(c)[..., 0]) for c in contents]
 
     def _set_loss(
         self, boxes: Tensor, logits: Tensor, good: Sequence[Tensor], batch: Sequence[Views]
@@ -265,6 +281,22 @@ def assign(cost: Tensor) -> tuple[Tensor, Tensor]:
     """
     rows, columns = linear_sum_assignment(cost.cpu().numpy())
     return torch.from_numpy(rows), torch.from_numpy(columns)
+
+
+def covering(boxes: Boxes, count: int) -> Boxes:
+    """*count* of the *boxes* ``[N, 4]`` that together cover all of them best, found greedily.
+
+    Each next one is that which raises the mean, over all boxes, of the largest IoU with one chosen the most. Where
+    there are fewer boxes than *count*, they are repeated.
+    """
+    candidates = boxes[:: max(1, len(boxes) // MOST_CANDIDATES)]
+    overlap = bx.iou(boxes, candidates)
+    covered = np.zeros(len(boxes), np.float32)
+    chosen = []
+    for _ in range(count):
+        chosen.append(int(np.maximum(overlap, covered[:, None]).mean(axis=0).argmax()))
+        covered = np.maximum(covered, overlap[:, chosen[-1]])
+    return candidates[chosen]
 
 
 def soft_labels(boxes: Tensor, crops: Tensor, scores: Tensor, recipe: SetPredictionRecipe) -> Tensor:

@@ -37,7 +37,7 @@ def variations(samples, count):
 def test_opencv_and_torch_agree(model, samples):
     """Scores within 1e-3 on photos of many shapes, and the same best candidate on all of them but one."""
     pytest.importorskip("torch")
-    count = 40 if model == weights.default_model() else 15
+    count = 100 if model == weights.default_model() else 15
     opencv, torch_engine = load_model(model, "cpu"), load_model(model, "cpu", engine="torch")
     same = 0
     for image in variations(samples, count):

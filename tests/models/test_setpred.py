@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -10,7 +11,15 @@ from autocrop.errors import AutocropError, UsageError
 from autocrop.models.backbones import Pyramid
 from autocrop.models.base import Views
 from autocrop.models.cdetr import attend, map_encoding, point_encoding
-from autocrop.models.setpred import SMOOTHING, SetPrediction, SetPredictionRecipe, assign, focal_loss, soft_labels
+from autocrop.models.setpred import (
+    SMOOTHING,
+    SetPrediction,
+    SetPredictionRecipe,
+    assign,
+    covering,
+    focal_loss,
+    soft_labels,
+)
 from autocrop.training.loop import initialise
 
 SMALL = SetPredictionRecipe(
@@ -181,6 +190,36 @@ def test_a_detectors_checkpoint_can_be_the_start(tmp_path):
     torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(AutocropError, match="Nothing in"):
         initialise(network, tmp_path / "other.pth")
+
+
+def test_proposals_can_begin_apart():
+    """The first is what covers all best, the next what that leaves out; training begins there, a checkpoint stays."""
+    wide, left, right = [0.0, 0.1, 1, 0.9], [0.0, 0.0, 0.4, 1], [0.6, 0.0, 1, 1]
+    best = np.array([wide] * 6 + [left] * 3 + [right] * 2, np.float32)
+    assert covering(best, 3) == pytest.approx(np.array([wide, left, right], np.float32))
+    torch.manual_seed(0)
+    network = SetPrediction(dataclasses.replace(SMALL, spread=True, queries=3)).eval()
+    network.prepare(best)
+    with torch.no_grad():
+        boxes, _ = network.features(photo().maps)
+    first, *others = boxes[0].tolist()
+    assert first == pytest.approx(wide, abs=0.03)
+    # Photos are mirrored in training, so that left and right are worth the same.
+    assert min(others) == pytest.approx(left, abs=0.03)
+    assert max(others) == pytest.approx(right, abs=0.03)
+    with torch.no_grad():
+        network.start.fill_(0.3)
+    network.prepare(best)
+    assert (network.start == 0.3).all()
+
+
+def test_what_counts_in_the_assignment(network):
+    """A proposal that is often right takes a crop from a slightly nearer one, unless validity does not count."""
+    found = torch.tensor([[0.5, 0.5, 0.8, 0.8], [0.5, 0.5, 0.85, 0.8]])
+    logits, wanted = torch.tensor([-3.0, 1.0]), torch.tensor([[0.1, 0.1, 0.9, 0.9]])
+    assert network._assignment(found, logits, wanted)[0].tolist() == [1]
+    apart = SetPrediction(dataclasses.replace(SMALL, match_focal=0.0))
+    assert apart._assignment(found, logits, wanted)[0].tolist() == [0]
 
 
 def test_wrong_recipes():
