@@ -31,10 +31,12 @@ class Sources:
     Args:
         recursive: folders are searched with all that is below them.
         output: a folder that is not descended into: the crops go there.
+        carried: extensions of files that belong to photos, which are not counted.
     """
 
     recursive: bool = False
     output: Path | None = None
+    carried: Sequence[str] = ()
     left_out: Counter[str] = field(default_factory=Counter)
     """How many entries of folders were passed over, by what they are."""
 
@@ -77,7 +79,7 @@ class Sources:
                 folders.append(path)
             elif path.suffix.lower() in PHOTO_SUFFIXES:
                 yield Source(path, below, found=True)
-            else:
+            elif not entry.name.endswith(tuple(self.carried)):
                 self.left_out["no photo"] += 1
         for path in folders:
             if self.output is not None and _same(path, self.output):

@@ -37,6 +37,14 @@ def test_a_folder_is_its_own_photos(tree):
     assert sources.describe_left_out() == "2 × hidden, 1 × no photo, 2 × subfolder (-r includes it)"
 
 
+def test_what_is_carried_along_is_not_left_out(tree):
+    """Captions that --carry copies belong to their photos."""
+    (tree / "b.caption").touch()
+    sources = Sources(carried=[".caption"])
+    assert names(sources, tree) == ["a.PNG", "b.jpg"]
+    assert "1 × no photo" in sources.describe_left_out()
+
+
 def test_recursion_mirrors_the_tree(tree):
     """Each photo knows its place below the folder; the output folder in it is not entered."""
     found = list(Sources(recursive=True, output=tree / "out").find([tree]))

@@ -127,7 +127,7 @@ def crop(
 
     if contact_sheet is not None and (watch or Path("-") in (output, *paths)):
         raise UsageError("--contact-sheet shows photos and crops that are files, of a run that ends: not - or --watch.")
-    sources = Sources(recursive, output)
+    sources = Sources(recursive, output, carried(carry))
     jobs = jobs or default_jobs()
     if watch:
         _watch(paths, sources, Plan(options, remember=True), load(), jobs, show)
