@@ -28,6 +28,16 @@ def proposal_scores(proposals: Boxes, confidence: NDArray[np.float32], boxes: Bo
     return (1 + 4 * (bx.iou(boxes, proposals) * confidence).max(axis=1)).astype(np.float32)
 
 
+def agreement(proposals: Boxes, confidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How well each proposal ``[K, 4]`` stands for all of them, ``[K]``: mean IoU with them, by confidence squared.
+
+    The most confident of many proposals is a noisy choice. The one that agrees most with the others is the crop whose
+    overlap with the right one is the largest on average, if any of them may be right (``docs/search.md``).
+    """
+    weight = np.square(confidence)
+    return (bx.iou(proposals, proposals) @ weight / max(float(weight.sum()), 1e-12)).astype(np.float32)
+
+
 def ranked(proposals: Boxes, confidence: NDArray[np.float32]) -> tuple[Boxes, NDArray[np.float32]]:
     """Proposals ``[K, 4]`` and confidence ``[K]``, the most confident first."""
     order = np.argsort(-confidence, kind="stable")

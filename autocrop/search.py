@@ -25,6 +25,7 @@ from autocrop.errors import AutocropError, UsageError
 from autocrop.finish import Fit, Padding, circular, padded
 from autocrop.guard import SOME, Guard, Limits, Subjects
 from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory, pixels
+from autocrop.proposals import agreement
 from autocrop.ratio import Ratio
 
 BEST = 8
@@ -238,10 +239,10 @@ def find_boxes(
 ) -> tuple[Boxes, NDArray[np.float32]]:
     """Two-stage search.
 
-    A model that proposes crops has its proposals taken as they are, the most confident first. Otherwise, and for a
-    ratio, stage one scores coarse candidates; the best and those that show about the same view give a consensus.
-    Stage two scores finer candidates around it, whose consensus is the crop. For the next crop the candidates that
-    overlap one already found are left out.
+    A model that proposes crops has its proposals taken as they are: the one that agrees best with all of them, then
+    the most confident of the others. Otherwise, and for a ratio, stage one scores coarse candidates; the best and
+    those that show about the same view give a consensus. Stage two scores finer candidates around it, whose consensus
+    is the crop. For the next crop the candidates that overlap one already found are left out.
 
     With a guard, a crop that does not respect the photo's subjects is looked for again among those candidates that
     respect them best, and a consensus is made of those alone that show and leave out the same people.
@@ -257,7 +258,7 @@ def find_boxes(
         Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
     """
     own = proposals(engine, features) if ratio is None else None
-    proposed = np.empty((0, 4), np.float32) if own is None else own[0]
+    proposed, confidence = (np.empty((0, 4), np.float32), np.empty(0, np.float32)) if own is None else own
     # Whoever proposes crops is asked for them first; the anchors serve those who want more than were proposed.
     candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
     candidates = np.concatenate([proposed, candidates])
@@ -266,8 +267,10 @@ def find_boxes(
     while len(found) < top:
         left = _distinct(candidates, found, ratio)
         if left[: len(proposed)].any():
-            left[len(proposed) :] = False
-            box: Boxes | None = _snapped(candidates[[np.argmax(np.where(left, scores, -np.inf))]], free=True)
+            # The first crop is what the proposals agree on; the others are to be different, and each good by itself.
+            worth = scores[: len(proposed)] if len(found) else agreement(proposed, confidence)
+            best = np.argmax(np.where(left[: len(proposed)], worth, -np.inf))
+            box: Boxes | None = _snapped(proposed[[best]], free=True)
         else:
             box = _search(engine, features, candidates[left], scores[left], found, ratio) if left.any() else None
         if guard is not None:

@@ -13,7 +13,7 @@ from autocrop.evaluate import measure, predict
 from autocrop.guard import Subjects
 from autocrop.plots import Inside, best_crop, draw, proposal_quality
 from autocrop.predictions import Prediction
-from autocrop.proposals import proposal_scores, ranked
+from autocrop.proposals import agreement, proposal_scores, ranked
 from autocrop.search import find_boxes, find_crops
 from tests.conftest import CentredEngine
 
@@ -75,6 +75,18 @@ def test_proposals_are_taken_as_they_are_and_are_different(engine):
     assert more[:3] == pytest.approx(boxes)
     assert len(more) == 5
     assert np.triu(bx.iou(more, more), 1).max() <= 0.76
+
+
+def test_the_first_crop_is_what_proposals_agree_on():
+    """Three that are nearly the same outvote one that is a little more confident."""
+    engine = ProposingEngine()
+    boxes = np.array([[0, 0, 0.5, 0.5], [0.2, 0.2, 1, 1], [0.22, 0.2, 1, 1], [0.2, 0.22, 1, 1]], np.float32)
+    confidence = np.array([0.6, 0.5, 0.5, 0.5], np.float32)
+    engine.propose = lambda features: ranked(boxes, confidence)
+    engine.score = lambda features, crops: proposal_scores(boxes, confidence, crops)
+    found, _ = find_boxes(engine, engine.encode(np.zeros((60, 90, 3), np.uint8)), top=2)
+    assert found == pytest.approx(boxes[[1, 0]])
+    assert agreement(boxes, confidence).argmax() == 1
 
 
 def test_a_ratio_and_what_must_stay_in(engine):
