@@ -20,6 +20,7 @@ from autocrop.faces import NO_FACES, find_faces
 from autocrop.guard import Subjects
 from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
 from autocrop.manifest import Result, Status, Target
+from autocrop.memory import keep_freed_memory
 from autocrop.plan import SIDECAR, Job, Options, Plan, Wanted
 from autocrop.search import Crop, find_crops
 
@@ -53,6 +54,7 @@ def run(engine: Engine | None, plan: Plan, jobs: int = 1) -> Iterator[Result]:
         jobs: how many photos to work on at a time. The files are the same whatever it is.
     """
     Image.core.set_blocks_max(POOLED_BLOCKS)  # type: ignore[attr-defined]
+    keep_freed_memory()
     settled, plan.settled = plan.settled, []
     yield from settled
     if jobs <= 1:

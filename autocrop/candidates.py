@@ -76,7 +76,7 @@ RATIO_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)
 """Sides of ratio windows, as shares of the largest window that fits."""
 
 
-def ratio_windows(aspect: float, ratio: float, sizes: tuple[float, ...] = RATIO_SIZES, steps: int = 12) -> Boxes:
+def ratio_windows(aspect: float, ratio: float, sizes: tuple[float, ...] = RATIO_SIZES, steps: int = 8) -> Boxes:
     """Windows of one aspect ratio: several sizes, each at several places.
 
     Args:

@@ -32,6 +32,8 @@ SMALLEST_MAIN = 0.04
 """A face lower than this share of the photo's shorter side is a passer-by's: it is not cut, but may be left out."""
 SMALLEST_WINDOW = 0.5
 """Of the sides of the largest window of a ratio: smaller ones are not looked for to avoid a cut."""
+STEPS = 12
+"""Of the windows to choose from, more than where only the scores matter: some place may be the one that cuts nobody."""
 MOST_SIZES, MOST_WINDOWS = 60, 100
 """That are tried where no ordinary candidate respects everybody."""
 ROUNDING = 1e-6
@@ -378,7 +380,7 @@ class Guard:
             return windows, self._kinds(windows)
         if not self._holds_keep():
             return np.empty((0, 4)), np.empty(0)
-        wanted = ratio_windows(self.size[0] / self.size[1], self._ratio[0] / self._ratio[1])
+        wanted = ratio_windows(self.size[0] / self.size[1], self._ratio[0] / self._ratio[1], steps=STEPS)
         windows = np.unique(self._fitted(wanted * self._photo), axis=0)
         kinds = self._kinds(windows)
         if self._circle:

@@ -77,12 +77,12 @@ def train(
     from autocrop.datasets import load
     from autocrop.engines.torch import TorchEngine
     from autocrop.evaluate import evaluate
+    from autocrop.memory import keep_freed_memory
     from autocrop.models import MODELS
     from autocrop.training import team
     from autocrop.training.data import TrainingViews
     from autocrop.training.frozen import CachedEngine, FeatureCache
     from autocrop.training.loop import Progress, fit, initialise
-    from autocrop.training.memory import keep_freed_memory
     from autocrop.training.record import draw_curves, typed_command, write_config
     from autocrop.training.targets import good_crops
 
@@ -124,7 +124,7 @@ def train(
     quiet = quiet or not leads
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
-    keep_freed_memory()
+    keep_freed_memory(all_of_it=True)
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
     if init_from is not None:

@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch")
 @pytest.fixture
 def here(tmp_path, monkeypatch, capsys):
     """The command in this process, which has torch already, in the test's folder; returns its exit code and stderr."""
+    from autocrop import memory
     from autocrop.cli import main
-    from autocrop.training import memory
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(memory, "keep_freed_memory", lambda: False)  # it could not be undone
+    monkeypatch.setattr(memory, "keep_freed_memory", lambda **_: False)  # it could not be undone
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["autocrop", *map(str, arguments)])

@@ -449,3 +449,32 @@ def test_damaged_files_fail_with_a_sentence(photo, tmp_path):
     assert all(name in reason and "\n" not in reason for name, reason in reasons.items())
     assert outcomes.count("cropped") > 10
     assert outcomes.count("failed") > 30
+
+
+def test_jpegs_are_encoded_without_pythons_lock(photo, tmp_path, monkeypatch):
+    """Pillow lets other threads run only while it writes to a file of the system's: two photos at a time need that."""
+    written_to = []
+    save = Image.Image.save
+
+    def watched(self, file, *arguments, **options):
+        written_to.append(file.fileno())
+        save(self, file, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", watched)
+    opened = open_photo(photo)
+    opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+    assert len(written_to) == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
+def test_a_png_keeps_mode_and_pixels(photo, tmp_path, mode):
+    with Image.open(photo) as image:
+        picture = image.resize((120, 80)).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    picture.save(tmp_path / "in.png")
+    opened = open_photo(tmp_path / "in.png")
+    opened.save(opened.cut(BOX), tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.mode == mode
+        assert written.tobytes() == picture.crop(BOX).tobytes()
