@@ -142,6 +142,23 @@ def test_interrupted(album):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
+def test_interrupted_while_it_starts():
+    """No traceback of an import."""
+    script = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "autocrop.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from autocrop.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ there")
 def test_interrupted_twice(tmp_path):
     """The second Ctrl-C does not wait for the photos in work; no traceback, the same exit code."""
     photos = [tmp_path / f"{number}.jpg" for number in range(3)]
