@@ -95,7 +95,8 @@ def card(name: str) -> ModelCard:
     """
     cards = manifest()
     if name not in cards:
-        raise UsageError(f"There is no model '{name}'. Use one of: {', '.join(cards)}.")
+        hint = " For weights of your own use --weights." if Path(name).exists() else ""
+        raise UsageError(f"There is no model '{name}'. Use one of: {', '.join(cards)}.{hint}")
     return cards[name]
 
 

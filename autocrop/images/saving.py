@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,10 +171,23 @@ def _jpeg(image: Picture, _: str, metadata: Metadata, coding: Coding, quality: i
         options["quality"] = quality or 92
     if metadata.dpi and not metadata.density:
         options["dpi"] = metadata.dpi
-    with tempfile.TemporaryFile() as file:  # into a file of the system's Pillow writes without holding Python's lock
+    with _scratch() as file:
         image.save(file, "JPEG", **options)
         file.seek(0)
         return jpeg_with(file.read(), metadata, lost)
+
+
+def _scratch() -> IO[bytes]:
+    """A file of the system's that is gone once it is closed, in memory where there are such files.
+
+    Into those Pillow writes without holding Python's lock, so that other photos' threads go on.
+    """
+    try:
+        if hasattr(os, "memfd_create"):
+            return os.fdopen(os.memfd_create("autocrop"), "w+b")
+        return tempfile.TemporaryFile()
+    except OSError:  # no such file is to be had
+        return io.BytesIO()
 
 
 def jpeg_with(data: bytes, metadata: Metadata, lost: list[str]) -> bytes:

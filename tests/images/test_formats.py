@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 
 import numpy as np
@@ -478,3 +480,21 @@ def test_a_png_keeps_mode_and_pixels(photo, tmp_path, mode):
     with Image.open(tmp_path / "out.png") as written:
         assert written.mode == mode
         assert written.tobytes() == picture.crop(BOX).tobytes()
+
+
+def test_a_jpeg_is_the_same_wherever_it_is_encoded(photo, tmp_path, monkeypatch):
+    """In a file in memory, in a temporary one, or where neither is to be had in Python's own memory."""
+
+    def written():
+        opened = open_photo(photo)
+        opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+        return (tmp_path / "out.jpg").read_bytes()
+
+    def refuse():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    first = written()
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    assert written() == first
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert written() == first
