@@ -24,14 +24,18 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("epochs", "batch", "channels", "queries", "width", "heads", "decoders", "hidden"), (1, math.inf)),
     **dict.fromkeys(("lr", "weight_decay", "views", "drop_at", "backbone_lr", "clip", "encoders"), (0, math.inf)),
     **dict.fromkeys(("ranking_gain", "regression", "classification", "consistency", "listwise"), (0, math.inf)),
-    **dict.fromkeys(("votes", "ranking", "saliency", "pair_margin", "pairs"), (0, math.inf)),
-    "trim": (0, 1),
-    "dropout": (0, 1),
+    **dict.fromkeys(("votes", "ranking", "saliency", "pair_margin", "pairs", "consistency_margin"), (0, math.inf)),
+    **dict.fromkeys(("alignment", "uniformity", "slack", "focal_mu", "focal_psi"), (0, math.inf)),
+    **dict.fromkeys(("l1", "giou", "focal", "distil_from"), (0, math.inf)),
+    **dict.fromkeys(("trim", "dropout", "positive", "negative", "inverse_power", "stretch"), (0, 1)),
+    **dict.fromkeys(("match_focal", "near", "most", "theta"), (0, 1)),
+    **dict.fromkeys(("low", "high"), (-100, 100)),
+    **dict.fromkeys(("power", "sharpness"), (1e-6, math.inf)),
     "average": (0, 0.999999),
     "temperature": (1e-6, math.inf),
     "seed": (0, 2**63 - 1),
 }
-"""What numbers of a recipe must lie between, its ends included; infinity itself is none."""
+"""What numbers of a recipe must lie between, its ends included; infinity itself is none. *side* has its own check."""
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,30 @@ class CBLNetRecipe(Recipe):
     """Of the boundary features in training (ours; small data sets need it)."""
 
     def __post_init__(self) -> None:
-        """Check the method's name and the input's side, too."""
+        """Check the method's name, the input's side and what only fits together, too."""
         super().__post_init__()
         if self.imbalance not in IMBALANCE:
             raise UsageError(f"There is no imbalance '{self.imbalance}'. Use one of: {', '.join(IMBALANCE)}.")
         if not self.side:
             raise UsageError("cblnet needs photos of one size: give --set side=224, or another multiple of 32.")
+        if self.positive > self.negative:
+            raise UsageError(
+                f"positive={self.positive} must not be more than negative={self.negative}: "
+                "no two sides are both near each other and far apart."
+            )
+        self.check_norm(self.batch)
+
+    def check_norm(self, photos: int) -> None:
+        """Check that a step of so many *photos* leaves batch normalisation a variance to follow.
+
+        Raises:
+            UsageError: the deepest maps of the step are of one place.
+        """
+        if self.train_norm and not self.freeze_backbone and photos * (self.side // 32) ** 2 == 1:
+            raise UsageError(
+                "Batch normalisation cannot learn from one photo a step with side=32: its deepest map is a single "
+                "place. Give --batch 2 or more, a larger side, or --set train_norm=false."
+            )
 
 
 class CBLNet(Proposer):
@@ -157,6 +175,7 @@ class CBLNet(Proposer):
 
     def batch_loss(self, batch: Sequence[Views]) -> dict[str, Tensor]:
         """Eq. 7, or the L1 loss as another method changes it: sums over the sides, means over the batch."""
+        self.recipe.check_norm(len(batch))  # a small data set's or one process's share may be less than the recipe's
         target = torch.cat([good_crops(views)[:1] for views in batch])
         sides, _ = self._sides(self.batch_maps(batch))
         pooled = self.dropout(sides.mean(dim=3))

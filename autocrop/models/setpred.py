@@ -93,7 +93,7 @@ class SetPredictionRecipe(Recipe):
     """θ: share of the former average in the new one, at each step."""
 
     def __post_init__(self) -> None:
-        """Check the names and sizes, too."""
+        """Check the names, the sizes and what only fits together, too."""
         super().__post_init__()
         if self.smoothing not in SMOOTHING:
             raise UsageError(f"There is no smoothing '{self.smoothing}'. Use one of: {', '.join(SMOOTHING)}.")
@@ -101,6 +101,18 @@ class SetPredictionRecipe(Recipe):
             raise UsageError("setpred needs photos of one size: give --set side=256, or another multiple of 32.")
         if self.width % (4 * self.heads):
             raise UsageError(f"width={self.width} must be a multiple of four times heads={self.heads}.")
+        if self.low >= self.high:
+            raise UsageError(f"low={self.low} must be less than high={self.high}: soft labels rise between the two.")
+        if self.smoothing == "quality" and not self.views:
+            raise UsageError(
+                "smoothing=quality learns from scored crops and views=0 gives none: give --set views=64, or another "
+                "smoothing."
+            )
+        if self.smoothing == "distillation" and self.distil_from >= self.epochs:
+            raise UsageError(
+                f"distil_from={self.distil_from}: with epochs={self.epochs} distillation would never begin. "
+                f"Give --set distil_from={self.epochs - 1} at most, or more --epochs."
+            )
 
 
 class SetPrediction(Proposer):
