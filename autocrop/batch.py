@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,7 +43,7 @@ def default_jobs() -> int:
     return min(cores, 8)
 
 
-def run(engine: Engine | None, plan: Plan, jobs: int = 1) -> Iterator[Result]:
+def run(engine: Engine | None, plan: Plan, jobs: int = 1, stop: threading.Event | None = None) -> Iterator[Result]:
     """Do every job of *plan*; yields at least one result for each photo, in their order.
 
     A photo that fails does so alone: its results say why. When the caller stops listening, photos that were begun
@@ -52,20 +53,30 @@ def run(engine: Engine | None, plan: Plan, jobs: int = 1) -> Iterator[Result]:
         engine: a loaded model, which threads must be able to share; None where all crops are known.
         plan: which file each crop goes to.
         jobs: how many photos to work on at a time. The files are the same whatever it is.
+        stop: once it is set, no photo is begun. Those that were are finished, and their results are the last.
     """
     Image.core.set_blocks_max(POOLED_BLOCKS)  # type: ignore[attr-defined]
     keep_freed_memory()
+    stop = stop or threading.Event()
     settled, plan.settled = plan.settled, []
     yield from settled
     if jobs <= 1:
         for job in _tidied(plan):
+            if stop.is_set():
+                return
             yield from _outcome(engine, job, plan)
         return
+
+    def outcome(job: Job) -> list[Result]:
+        return [] if stop.is_set() else _outcome(engine, job, plan)
+
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="autocrop")
     try:
         waiting: deque[Future[list[Result]]] = deque()
         for job in _tidied(plan):
-            waiting.append(pool.submit(_outcome, engine, job, plan))
+            if stop.is_set():
+                break
+            waiting.append(pool.submit(outcome, job))
             if len(waiting) >= AHEAD * jobs:
                 yield from waiting.popleft().result()
         while waiting:

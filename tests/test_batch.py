@@ -1,4 +1,5 @@
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -239,3 +240,21 @@ def test_palette_pictures_can_be_resized(engine, tmp_path):
     (result,) = crop_all(engine, [path], targets=make_targets([], ["40x40"]))
     with Image.open(result.output) as written:
         assert written.size == (40, 40)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_stopped(engine, photo, tmp_path, monkeypatch, jobs):
+    """Once it is told to stop, no photo is begun, and the results of all that were begun come, in order."""
+    photos = [shutil.copy(photo, tmp_path / f"{number}.jpg") for number in range(9)]
+    stop, begun, encode = threading.Event(), threading.Barrier(jobs), engine.encode
+
+    def stops(image):
+        begun.wait(10)
+        stop.set()
+        return encode(image)
+
+    monkeypatch.setattr(engine, "encode", stops)
+    plan = Plan.make(photos, Options(SQUARE, output=tmp_path / "out"))
+    results = list(run(engine, plan, jobs, stop))
+    assert [(r.path, r.status) for r in results] == [(path, Status.CROPPED) for path in photos[:jobs]]
+    assert sorted((tmp_path / "out").iterdir()) == [r.output for r in results]

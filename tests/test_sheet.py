@@ -182,3 +182,81 @@ def test_the_markup_is_well_formed(tmp_path):
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     card = text[text.index("<article") : text.index("</article>") + 10].replace('src="data', 'src="data')
     ET.fromstring(re.sub(r"(<img [^>]*)>", r"\1/>", card))
+
+
+def run_with_sheet(engine, photos, path, **options):
+    """Run a batch with a contact sheet; the page."""
+    targets = [Target("1x1", (1, 1)), Target("4x3", (4, 3))]
+    with ContactSheet(path) as sheet:
+        for one in run(engine, Plan.make(photos, Options(targets, thumbnails=True, **options))):
+            sheet.add(one)
+    return Page(path)
+
+
+def told(page, article=0):
+    """What a card shows of its crops, but for their status."""
+    rows = [
+        {key: row[key] for key in row if key.startswith("data-") and key != "data-entry"}
+        for row in page.found("li", article)
+    ]
+    scores = re.findall(r"\d+ × \d+|score [\d.]+, whole photo [\d.]+", page.articles[article]["text"])
+    return page.found("i", article), rows, scores
+
+
+def test_going_on_keeps_what_was_known(engine, photo, tmp_path):
+    """The card of a crop that is skipped has the box, the scores and the notes of the run that made it."""
+    path = tmp_path / "sheets" / "sheet.html"
+    odd = photo.rename(tmp_path / 'it\'s <a> "photo" & more.jpg')
+    first = run_with_sheet(engine, [odd], path, carry=[".txt"])
+    assert "no .txt beside the photo" in first.articles[0]["text"]
+    for _ in range(2):  # a sheet that took it over passes it on
+        again = run_with_sheet(engine, [odd], path)
+        assert again.articles[0]["data-status"] == "skipped"
+        assert told(again) == told(first)
+        assert len(again.found("i")) == 2
+        assert "no .txt beside the photo" in again.articles[0]["text"]
+        assert "it exists" in again.articles[0]["text"]
+    assert engine.encoded == 1
+
+
+def test_a_run_that_ends_early_loses_nothing_for_the_next(engine, photo, tmp_path):
+    """Killed before it came to a photo: the next sheet knows that photo's crops all the same."""
+    path = tmp_path / "sheet.html"
+    first = run_with_sheet(engine, [photo], path)
+    ContactSheet(path).__enter__()
+    assert not Page(path).articles
+    assert told(run_with_sheet(engine, [photo], path)) == told(first)
+
+
+@pytest.mark.parametrize("changed", ["photo.jpg", "photo_1x1.jpg"])
+def test_what_has_changed_is_not_known(engine, photo, tmp_path, changed):
+    """Of a photo or an output that is another one by now, the former sheet says nothing true."""
+    run_with_sheet(engine, [photo], tmp_path / "sheet.html")
+    with (tmp_path / changed).open("ab") as file:
+        file.write(b"edited")
+    page = run_with_sheet(engine, [photo], tmp_path / "sheet.html")
+    assert len(page.found("i")) == (0 if changed == "photo.jpg" else 1)
+
+
+def test_a_damaged_sheet_is_replaced(engine, photo, tmp_path):
+    """Cut short, or edited to nonsense anywhere: the next sheet is a page, with what could be read."""
+    path = tmp_path / "sheet.html"
+    run_with_sheet(engine, [photo], path, carry=[".txt"])
+    whole = path.read_text(encoding="utf-8")
+    edits = [
+        whole[: whole.rindex(" data-entry=") + 90],
+        re.sub(r"data-entry=\"[^\"]*", 'data-entry="[[]', whole),
+        re.sub(r"data-entry=\"[^\"]*", 'data-entry="{}', whole),
+        whole.replace("&quot;crop&quot;: {", "&quot;crop&quot;: {&quot;x&quot;: {").replace("}}", "}}}"),
+        re.sub("&quot;box&quot;: [^]]*", "&quot;box&quot;: [0, 0, 9, 99999", whole),
+        re.sub(r"&quot;photo&quot;: \[[^]]*", "&quot;photo&quot;: [0, 5", whole),
+        re.sub("&quot;width&quot;: [0-9]*", "&quot;width&quot;: null", whole),
+        re.sub("&quot;notes&quot;: [^]]*", "&quot;notes&quot;: 5", whole),
+    ]
+    for text, boxes in zip(edits, (1, 0, 0, 0, 0, 0, 0, 0), strict=True):
+        path.write_text(text, encoding="utf-8")
+        page = run_with_sheet(engine, [photo], path)
+        assert len(page.articles) == 1
+        assert len(page.found("i")) == boxes, text
+    path.write_bytes(whole.encode()[:5000] + b"\xff\x00" * 99)
+    assert len(run_with_sheet(engine, [photo], path).articles) == 1

@@ -13,7 +13,7 @@ from autocrop.errors import UsageError
 
 
 def apply(
-    manifest: Annotated[Path, typer.Argument(metavar="CROPS.jsonl", help="The manifest; - is stdin.")],
+    manifest: Annotated[Path, typer.Argument(metavar="CROPS.jsonl", help="The manifest; - is stdin.", readable=False)],
     upscale: cli.Upscale = False,
     output: cli.OutputFolder = None,
     file_format: cli.Format = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
@@ -70,28 +71,32 @@ def ends_on_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def ends_on_second_interrupt() -> Iterator[None]:
-    """The first Ctrl-C is Python's own; the second, while threads finish what they have begun, ends the process."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # ignored, as in the background of a script, or somebody else's
-        yield
-        return
-    pressed = 0
+def stops_on_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event, so that what has been begun is finished and told; the second ends the process.
+
+    Args:
+        others: signals that mean the same, as ``signal.SIGTERM``.
+    """
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *others)}
+    if before[signal.SIGINT] is not signal.default_int_handler:  # ignored, as in a script's background, or another's
+        del before[signal.SIGINT]
 
     def interrupt(*arguments: object) -> None:
-        nonlocal pressed
-        pressed += 1
-        if pressed == 1:
-            raise KeyboardInterrupt
+        if not stop.is_set():
+            stop.set()
+            return
         if sys.stderr.isatty():
             os.write(2, b"\x1b[?25h")  # the cursor, which a progress bar hides
         os._exit(EXIT_INTERRUPTED)
 
-    signal.signal(signal.SIGINT, interrupt)
+    for number in before:
+        signal.signal(number, interrupt)
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def progress(wanted: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from autocrop.cli import options as cli
-from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, ends_on_second_interrupt, note, progress
+from autocrop.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, note, progress, stops_on_interrupt
 from autocrop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 def crop(
     photos: Annotated[
         Optional[list[Path]],
-        typer.Argument(metavar="PHOTO", help="Photos, folders, globs, or - for stdin.", show_default=False),
+        typer.Argument(
+            metavar="PHOTO",
+            help="Photos, folders, globs, or - for stdin.",
+            show_default=False,
+            readable=False,  # a photo that cannot be read fails alone
+        ),
     ] = None,
     recursive: cli.Recursive = False,
     files_from: cli.FilesFrom = None,
@@ -167,28 +173,30 @@ def work(
     from autocrop.manifest import Status
 
     started = time.monotonic()
-    photos = len(plan)
+    photos, settled = len(plan), len(plan.settled)
     to_screen = (plan.options.dry_run or show["as_json"]) and sys.stdout.isatty()  # where a bar would be in the way
-    interrupted = False
+    tried: set[Path] = set()
     with (
-        ends_on_second_interrupt(),
+        stops_on_interrupt() as stop,
         _contact_sheet(sheet, plan) as page,
         progress(photos > 1 and not show["quiet"] and not to_screen) as bar,
     ):
         report = Report(photos, bar, **show, model=(engine.model, engine.device) if engine else ("", ""))
         try:
-            for result in run(engine, plan, min(jobs, photos)):
+            for number, result in enumerate(run(engine, plan, min(jobs, photos), stop)):
                 report.add(rename(result))
+                if number >= settled:
+                    tried.add(result.path)
                 if page is not None:
                     page.add(result)
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt:  # of a program that handles Ctrl-C its own way
+            stop.set()
     report.summary(time.monotonic() - started, left_out)
     if show["verbose"] and engine is not None:
         note(f"Model {engine.model} on {engine.device}, {time.monotonic() - started:.2f} s.")
-    if interrupted:
+    if stop.is_set():
         again = "the same command without --overwrite" if plan.options.overwrite else "the same command again"
-        left = max(0, photos - report.photos)
+        left = max(0, photos - len(tried))
         note(f"Interrupted, {left} of {photos} photos to go. To go on, run {again}: what is done is skipped.")
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.counts[Status.FAILED]:
@@ -242,8 +250,11 @@ def _watch(paths: list[Path], sources: Sources, plan: Plan, engine: Engine, jobs
             for ready in Watcher(lambda: sources.find(paths)).rounds():
                 plan.add(ready)
                 plan.settled.clear()  # the crops themselves, where they go beside the photos
-                for result in run(engine, plan, jobs):
-                    report.add(result)
+                with stops_on_interrupt(signal.SIGTERM) as stop:
+                    for result in run(engine, plan, jobs, stop):
+                        report.add(result)
+                if stop.is_set():
+                    break
         except KeyboardInterrupt:
             pass
     report.summary(time.monotonic() - started)

@@ -51,11 +51,6 @@ class Report:
         self._skipped: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
 
-    @property
-    def photos(self) -> int:
-        """How many have been reported so far."""
-        return len(self._photos)
-
     def add(self, result: Result) -> None:
         """Count a result, and print it if it is to have a line."""
         self.counts[result.status] += 1

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -130,15 +129,20 @@ def _machine():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
 def test_interrupted(album):
-    """Ctrl-C: exit code 130, what was done, and how to go on."""
-    process = popen("album", "-r", *RATIOS, "-o", "out", "-v", "--top", "3", cwd=album.parent)
+    """Ctrl-C: exit code 130, how to go on, and all that was done, also of the photos that were in work."""
+    options = ("-r", *RATIOS, "-o", "out", "-v", "--top", "3", "--jobs", "2", "--json", "--contact-sheet", "sheet.html")
+    process = popen("album", *options, cwd=album.parent)
     process.stderr.readline()  # the first crop is there
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=30)
+    rows, messages = process.communicate(timeout=30)
     assert process.returncode == 130, messages
-    assert re.search(r"Interrupted, [0-5] of 6 photos to go. To go on, run the same command again", messages)
+    outputs = {json.loads(row)["output"] for row in rows.splitlines()}
+    photos = {json.loads(row)["path"] for row in rows.splitlines()}
+    left = f"Interrupted, {6 - len(photos)} of 6 photos to go. To go on, run the same command again"
+    assert left in messages
     assert "Traceback" not in messages
-    assert not [name for name in contents(album.parent / "out") if ".tmp" in name]
+    assert set(contents(album.parent / "out")) == {Path(output).relative_to("out").as_posix() for output in outputs}
+    assert (album.parent / "sheet.html").read_text().count("<article") == len(photos)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")

@@ -8,10 +8,12 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from autocrop.cli import main
 from tests.images.test_photo import stored
 
 
@@ -139,6 +141,28 @@ def test_one_bad_photo_of_three(photo):
     assert done.returncode == 1
     assert "2 cropped, 1 failed: 3 photos in" in done.stderr
     assert sorted(p.name for p in (photo.parent / "out").iterdir()) == ["good_crop.jpg", "photo_crop.jpg"]
+
+
+def test_a_photo_that_may_not_be_read_fails_alone(photo, monkeypatch, capsys):
+    """Also where it is named itself; the others are cropped."""
+    other = photo.with_name("secret.jpg")
+    other.write_bytes(photo.read_bytes())
+    access, opening = os.access, Path.open
+
+    def may_open(path, *arguments, **options):
+        if path == other:
+            raise PermissionError(13, "Permission denied")
+        return opening(path, *arguments, **options)
+
+    # For root, as whom the tests may run, there are no such files.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(os.fsdecode(path)) != other and access(path, mode))
+    monkeypatch.setattr(Path, "open", may_open)
+    monkeypatch.setattr(sys, "argv", ["autocrop", str(other), str(photo), "--ratio", "1:1"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert f"failed: {other} cannot be read (Permission denied)." in capsys.readouterr().err
+    assert photo.with_name("photo_1x1.jpg").exists()
 
 
 def test_quiet_prints_errors_only(photo):
