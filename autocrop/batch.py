@@ -22,7 +22,7 @@ from autocrop.guard import Subjects
 from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
 from autocrop.manifest import Result, Status, Target
 from autocrop.memory import keep_freed_memory
-from autocrop.plan import SIDECAR, Job, Options, Plan, Wanted
+from autocrop.plan import SIDECAR, Job, Options, Plan, Wanted, check_pixels
 from autocrop.search import Crop, find_crops
 
 AHEAD = 4
@@ -142,6 +142,9 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan, previews: list[NDAr
     for wanted in to_do:
         try:
             crops = search.crops(wanted)
+            for crop in crops:  # padding, and rows of a manifest, know no bounds
+                check_pixels((crop.width, crop.height), options.max_pixels)
+                check_pixels(output_size(crop, wanted.target, options.upscale), options.max_pixels)
         except PhotoError:  # for all its crops at once
             raise
         except AutocropError as error:
@@ -214,6 +217,7 @@ def _write(photo: Photo, crop: Crop, size: tuple[int, int], file: Path, options:
         existing = file.read_bytes() if file.exists() else None
         write_atomically(file, photo.sidecar(crop.box, existing))
         return []
+    photo.check_size(size, file)
     if not options.lossless:
         return photo.save(crop.cut(photo, size), file, options.quality, options.strip)
     if size != (crop.width, crop.height):

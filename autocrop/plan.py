@@ -31,6 +31,8 @@ NAME_FIELDS = {
     "folder": "the name of the photo's folder",
 }
 """What a template may have in braces."""
+EXPLANATION = re.compile(r"(?P<place>.*?)/?(?P<stem>[^/]+)_explained")
+"""What the paths of the pictures of ``autocrop explain`` look like, without extension."""
 CLOCK = 2.0
 """Seconds by which the times of two files may differ on file systems that round them, as FAT does."""
 
@@ -139,6 +141,8 @@ class Plan:
     """Photos that need no job: named twice, crops of others that are named, too, lines that are no good."""
     former: int = 0
     """Crops of former runs that were found in folders, and left out."""
+    explained: int = 0
+    """The same for pictures of ``autocrop explain``."""
     _queue: list[Source | list[Row] | Job] = field(default_factory=list)
     _inputs: dict[str, Source] = field(default_factory=dict)
     _stems: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -184,6 +188,7 @@ class Plan:
         check_name(self.options)
         self._check_output()
         self._check_shape()
+        self._check_sizes()
 
     def __len__(self) -> int:
         """How many photos have a job that has not been handed out."""
@@ -221,10 +226,14 @@ class Plan:
             if original is None:
                 self._queue.append(source)
             elif source.found:
-                self.former += 1
+                if _is_explanation(source.path):
+                    self.explained += 1
+                else:
+                    self.former += 1
                 self._forget(source)  # a former crop may be replaced, if the user says so
             else:
-                reason = f"it looks like a crop of {original}, which is named, too; -o FOLDER crops it all the same"
+                what = "an explanation" if _is_explanation(source.path) else "a crop"
+                reason = f"it looks like {what} of {original}, which is named, too; -o FOLDER crops it all the same"
                 self.settled.append(Result(source.path, Status.SKIPPED, reason=reason))
         self._check_file()
 
@@ -331,13 +340,14 @@ class Plan:
         return candidate
 
     def _original(self, source: Source) -> Path | None:
-        """The photo of the batch of which *source* is a crop by its name and place; None if it is none."""
+        """The photo of which *source* is a crop or an explanation by its name and place; None if it is neither."""
         if not source.found and self.options.output is not None:
             return None
         folder = source.path.absolute().parent
         inside = len(source.folder.parts) if source.found else 0
         root, parts = (folder.parents[inside - 1] if inside else folder), folder.parts[len(folder.parts) - inside :]
-        for pattern in _crop_patterns(self.options.name):
+        explained = [EXPLANATION] if _is_explanation(source.path) else []
+        for pattern in [*_crop_patterns(self.options.name), *explained]:
             match = pattern.fullmatch(source.path.with_suffix("").absolute().as_posix())
             if match is None:
                 continue
@@ -367,6 +377,12 @@ class Plan:
         if self.options.shape == "circle" and named and format_of(Path(f"crop{named}")) not in ALPHA_FORMATS:
             raise UsageError(f"A circle needs transparency, which '{named}' has not. Use .png, .webp, .avif or .tif.")
 
+    def _check_sizes(self) -> None:
+        """No crop shall need more memory than a photo may."""
+        for target in self.options.targets:
+            if target.size is not None:
+                check_pixels(target.size, self.options.max_pixels)
+
     def _check_file(self) -> None:
         if self.file is None:
             return
@@ -376,9 +392,27 @@ class Plan:
             raise UsageError(f"{self.file} is the input itself, which autocrop never overwrites. Choose another name.")
 
 
+def _is_explanation(path: Path) -> bool:
+    """Whether a file is named as ``autocrop explain`` names its pictures."""
+    return path.suffix == ".png" and EXPLANATION.fullmatch(path.stem) is not None
+
+
 def _exists(file: Path) -> str:
     kept = " the crop in it and keeps the rest" if file.suffix.lower() == SIDECAR else " it"
     return f"it exists; --overwrite replaces{kept}"
+
+
+def check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    """Whether an output may have *size* (width, height).
+
+    Raises:
+        UsageError: it would have more than *max_pixels*.
+    """
+    if size[0] * size[1] > max_pixels:
+        raise UsageError(
+            f"{size[0]}x{size[1]} are {size[0] * size[1]} pixels, and --max-pixels allows {max_pixels}. "
+            "Choose a smaller size, or raise --max-pixels if there is memory for it."
+        )
 
 
 def extension(file_format: str) -> str:

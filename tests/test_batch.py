@@ -9,6 +9,8 @@ from autocrop.batch import run
 from autocrop.cli.console import Silent
 from autocrop.cli.report import Report
 from autocrop.errors import UsageError
+from autocrop.finish import Fit
+from autocrop.guard import Region
 from autocrop.manifest import Status, Target
 from autocrop.plan import Options, Plan, make_targets
 
@@ -258,3 +260,23 @@ def test_stopped(engine, photo, tmp_path, monkeypatch, jobs):
     results = list(run(engine, plan, jobs, stop))
     assert [(r.path, r.status) for r in results] == [(path, Status.CROPPED) for path in photos[:jobs]]
     assert sorted((tmp_path / "out").iterdir()) == [r.output for r in results]
+
+
+def test_no_crop_is_larger_than_a_photo_may_be(engine, photo):
+    """Padding that would make it so fails alone, before memory is taken for it."""
+    whole = [Region.parse("0%,0%,100%,100%")]
+    options = {"targets": make_targets(["500:1", "1:1"], []), "keep": whole, "fit": Fit(), "max_pixels": 1_000_000}
+    failed, cropped = crop_all(engine, [photo], **options)
+    assert (failed.status, cropped.status) == (Status.FAILED, Status.CROPPED)
+    assert "200000x400 are 80000000 pixels, and --max-pixels allows 1000000" in failed.reason
+
+
+def test_a_side_that_is_too_long_for_the_format(engine, tmp_path):
+    """Said as such, with the limit; other formats have none."""
+    wide = tmp_path / "wide.png"
+    Image.new("L", (17_000, 100)).save(wide)
+    targets = make_targets([], ["16400x80"])
+    (failed,) = crop_all(engine, [wide], targets=targets, format=".webp", upscale=True)
+    assert failed.status is Status.FAILED
+    assert "wide.png: 16400x80 pixels do not go into a WEBP, whose sides have 16383 at most." in failed.reason
+    assert crop_all(engine, [wide], targets=targets, upscale=True)[0].size == (16_400, 80)

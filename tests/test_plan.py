@@ -111,3 +111,23 @@ def test_a_photo_that_is_added_again(photo, tmp_path):
     (first,) = plan.jobs()
     plan.add([Source(photo)])
     assert list(plan.jobs()) == [first]
+
+
+def test_sizes_have_a_limit():
+    """A size of more pixels than a photo may have would need more memory than there is."""
+    Plan(Options(make_targets([], ["1000x1000"]), max_pixels=1_000_000))
+    with pytest.raises(UsageError, match="100000x100000 are 10000000000 pixels, and --max-pixels allows 500000000"):
+        Plan(Options(make_targets([], ["100000x100000"])))
+    with pytest.raises(UsageError, match="1080x1350"):
+        Plan(Options(make_targets([], [], ["instagram-portrait"]), max_pixels=1_000_000))
+
+
+def test_explanations_in_a_folder_are_left_out(photo, tmp_path):
+    """The pictures of autocrop explain and crops of them; but not what has the name of one without a photo."""
+    for name in ("photo_explained.png", "photo_explained_crop.png", "photo_explained.jpg", "other_explained.png"):
+        shutil.copy(photo, tmp_path / name)
+    plan = Plan.make(Sources().find([tmp_path]), Options())
+    assert [job.path.name for job in plan.jobs()] == ["other_explained.png", "photo.jpg", "photo_explained.jpg"]
+    assert (plan.explained, plan.former) == (1, 1)
+    plan = Plan.make([photo, tmp_path / "photo_explained.png"], Options())
+    assert "looks like an explanation of" in plan.settled[0].reason

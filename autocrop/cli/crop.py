@@ -141,7 +141,9 @@ def crop(
         _stream(paths, options, load, show)
     else:
         plan = Plan.make(sources.find(paths), options)
-        sources.left_out += Counter({"crop of a former run": plan.former})
+        sources.left_out += Counter(
+            {"crop of a former run": plan.former, "picture of autocrop explain": plan.explained}
+        )
         if not plan and not plan.settled:
             left = sources.describe_left_out()
             raise UsageError(f"There is no photo in {', '.join(map(str, paths))}{f' ({left})' if left else ''}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from autocrop.manifest import Result, Status
 
 FEW = 20
 """Photos up to which each crop has its line; of more the summary tells, unless ``--verbose``."""
+NAMED = 3
+"""Photos that a note in the summary names."""
 
 
 class Report:
@@ -50,6 +52,8 @@ class Report:
         self._kept: list[str] = []
         self._skipped: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
+        self._noted: defaultdict[str, dict[Path, None]] = defaultdict(dict)
+        """The photos that a note is about."""
 
     def add(self, result: Result) -> None:
         """Count a result, and print it if it is to have a line."""
@@ -59,6 +63,8 @@ class Report:
             failed = self.counts[Status.FAILED]
             self._bar.update(self._task, completed=len(self._photos), info=f"{failed} failed" if failed else "")
         self._notes.update(result.notes)
+        for text in result.notes:
+            self._noted[text][result.path] = None
         if self._json:
             typer.echo(json.dumps(result.to_dict(*self._model), ensure_ascii=False))
         if result.status is Status.FAILED:
@@ -94,7 +100,7 @@ class Report:
         for reason, count in self._skipped.most_common():
             note(f"  skipped: {count} × {reason}")
         for text, count in self._notes.most_common():
-            note(f"  note: {count} × {text}")
+            note(f"  note: {count} × {text}: {_named(list(self._noted[text]))}")
         for text in [*self._kept, *self._failed]:
             note(f"  {text}")
 
@@ -120,6 +126,11 @@ def describe(result: Result, verbose: bool = False) -> str:
     if result.notes:
         text += f" ({'; '.join(result.notes)})"
     return f"{path} → {result.output}: {text}" if result.status is Status.CROPPED else f"{path}: {text}"
+
+
+def _named(photos: list[Path]) -> str:
+    more = len(photos) - NAMED
+    return ", ".join(map(str, photos[:NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _duration(seconds: float) -> str:

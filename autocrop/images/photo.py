@@ -18,7 +18,7 @@ from autocrop.images.files import write_atomically
 from autocrop.images.opening import MAX_PIXELS, SUFFIXES, damaged, open_decoder
 from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture, as_image, pillow_limit
-from autocrop.images.saving import encoded, format_of, jpeg_with
+from autocrop.images.saving import check_side, encoded, format_of, jpeg_with
 
 SMALLEST_SIDE = 32
 """A photo with a shorter side, in pixels, has nothing to compose."""
@@ -112,6 +112,7 @@ class Photo:
         Raises:
             PhotoError: the format is unknown or cannot hold the picture, or the file cannot be written.
         """
+        self.check_size(pixels.size_of(picture), target)
         file_format = format_of(target)
         metadata = self._decoder.metadata
         metadata = metadata.stripped() if strip else metadata.put_right(pixels.size_of(picture), turned=True)
@@ -121,6 +122,18 @@ class Photo:
             raise PhotoError(f"{self.name} could not be written as {file_format}: {error}.") from error
         write_atomically(target, content, like=self._path)
         return lost
+
+    def check_size(self, size: tuple[int, int], target: Path) -> None:
+        """Whether :meth:`save` can write a picture of *size* (width, height), which may be large, before it is made.
+
+        Raises:
+            PhotoError: it cannot.
+        """
+        file_format = format_of(target)
+        try:
+            check_side(size, file_format)
+        except PhotoError as error:
+            raise PhotoError(f"{self.name}: {error}") from error
 
     def snapped(self, box: PixelBox, keep_size: bool) -> PixelBox:
         """The box nearest to *box* that :meth:`save_lossless` can cut: of a JPEG one on its grid of blocks.

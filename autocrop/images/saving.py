@@ -26,6 +26,8 @@ from autocrop.images.pixels import Picture, as_8_bit, as_rgb, colours, has_trans
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 PILLOWS_OWN = ("icc_profile", "exif", "xmp", "comment", "dpi", "photoshop")
 """What Pillow's writers take from a picture where they are not told otherwise."""
+LONGEST_SIDE = {"JPEG": 65_500, "MPO": 65_500, "WEBP": 16_383, "AVIF": 32_768, "GIF": 65_535, "TGA": 65_535}
+"""In pixels, by format: what libjpeg writes, libavif reads, and the others have bits for. The rest have room enough."""
 DEEP_FORMATS = ("PNG", "TIFF")
 """Those in which 16 bits a channel are written."""
 FAX = ("group3", "group4", "tiff_ccitt")
@@ -109,6 +111,20 @@ def format_of(path: Path) -> str:
             f"'{path.suffix}' is no picture format that autocrop can write. Use .jpg, .png, .webp or .tif."
         )
     return file_format
+
+
+def check_side(size: tuple[int, int], file_format: str) -> None:
+    """Whether a format can hold a picture of *size* (width, height).
+
+    Raises:
+        PhotoError: it cannot.
+    """
+    longest = LONGEST_SIDE.get(file_format)
+    if longest is not None and max(size) > longest:
+        raise PhotoError(
+            f"{size[0]}x{size[1]} pixels do not go into a {file_format}, whose sides have {longest} at most. "
+            "Choose a smaller --size, or PNG or TIFF."
+        )
 
 
 def encoded(

@@ -278,9 +278,19 @@ def test_many_photos_have_a_summary_and_no_lines(album):
     assert done.returncode == 1
     assert lines[0].startswith("28 cropped, 1 failed: 29 photos in ")
     assert lines[1] == "Left out: 3 × no photo, 1 × subfolder (-r includes it)."
-    assert lines[2] == "  note: 28 × smaller than 4000x4000, since only --upscale enlarges"
+    names = ", ".join(str(Path("album") / f"copy{number}.jpg") for number in (0, 1, 10))
+    assert lines[2] == f"  note: 28 × smaller than 4000x4000, since only --upscale enlarges: {names} and 25 more"
     assert lines[3].startswith(f"  failed: {Path('album/bad.jpg')} is not a photo")
     assert len(lines) == 4
+
+
+def test_explanations_are_no_photos(photo):
+    """What explain has written beside a photo is left out, and said so."""
+    assert autocrop("explain", "photo.jpg", cwd=photo.parent).returncode == 0
+    done = autocrop(".", "--ratio", "1:1", cwd=photo.parent)
+    assert "Left out: 1 × picture of autocrop explain." in done.stderr
+    names = sorted(path.name for path in photo.parent.iterdir())
+    assert names == ["photo.jpg", "photo_1x1.jpg", "photo_explained.png"]
 
 
 def test_debug_shows_what_failed_in_a_batch(photo):

@@ -355,3 +355,14 @@ def test_unknown_output_formats_are_named(tmp_path):
     """The message lists formats that work."""
     with pytest.raises(PhotoError, match=r"'\.xyz' is no picture format"):
         images.format_of(tmp_path / "out.xyz")
+
+
+@pytest.mark.parametrize(("name", "longest"), [("a.jpg", 65_500), ("a.webp", 16_383), ("a.avif", 32_768)])
+def test_the_longest_side_of_a_format(tmp_path, name, longest):
+    """What just fits can be read back; one pixel more is a sentence, and no file."""
+    photo = photo_from_memory(Image.new("RGB", (64, 64)))
+    photo.save(Image.new("RGB", (longest, 32)), tmp_path / name)
+    assert open_photo(tmp_path / name).width == longest
+    with pytest.raises(PhotoError, match=f"{longest + 1}x32 pixels do not go into a .*, whose sides have {longest}"):
+        photo.save(Image.new("RGB", (longest + 1, 32)), tmp_path / f"more-{name}")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
