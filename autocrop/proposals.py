@@ -10,12 +10,16 @@ from autocrop.boxes import Boxes
 
 SMALLEST_SIDE = 0.1
 """No proposed crop has a side shorter than this share of the photo's."""
+SMALLEST_WEIGHT = 1e-12
+"""Of all proposals together: where the model believes in none of them, every crop scores 1."""
 
 
 def proposal_scores(proposals: Boxes, confidence: NDArray[np.float32], boxes: Boxes) -> NDArray[np.float32]:
-    """Score crops by how well they match what was proposed: ``1 + 4 · max_k confidence_k · IoU(crop, proposal_k)``.
+    """Score crops by how well they agree with what was proposed: 1 + 4 · mean IoU, weighted by confidence squared.
 
-    That is the scale of MOS, 1 to 5, as it is for the models that score crops: the search is made for it.
+    If any proposal may be the right crop, with a chance that grows with its confidence, this is the overlap with it
+    that may be expected. It orders crops better than the best match, ``max_k confidence_k · IoU``, does, which trusts
+    in one of many noisy proposals (``docs/search.md``). The scale is that of MOS, 1 to 5, for which the search is made.
 
     Args:
         proposals: ``[K, 4]``.
@@ -25,17 +29,8 @@ def proposal_scores(proposals: Boxes, confidence: NDArray[np.float32], boxes: Bo
     Returns:
         ``[N]``.
     """
-    return (1 + 4 * (bx.iou(boxes, proposals) * confidence).max(axis=1)).astype(np.float32)
-
-
-def agreement(proposals: Boxes, confidence: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How well each proposal ``[K, 4]`` stands for all of them, ``[K]``: mean IoU with them, by confidence squared.
-
-    The most confident of many proposals is a noisy choice. The one that agrees most with the others is the crop whose
-    overlap with the right one is the largest on average, if any of them may be right (``docs/search.md``).
-    """
     weight = np.square(confidence)
-    return (bx.iou(proposals, proposals) @ weight / max(float(weight.sum()), 1e-12)).astype(np.float32)
+    return (1 + 4 * (bx.iou(boxes, proposals) @ weight) / max(float(weight.sum()), SMALLEST_WEIGHT)).astype(np.float32)
 
 
 def ranked(proposals: Boxes, confidence: NDArray[np.float32]) -> tuple[Boxes, NDArray[np.float32]]:

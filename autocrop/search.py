@@ -25,7 +25,6 @@ from autocrop.errors import AutocropError, UsageError
 from autocrop.finish import Fit, Padding, circular, padded
 from autocrop.guard import SOME, Guard, Limits, Subjects
 from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory, pixels
-from autocrop.proposals import agreement
 from autocrop.ratio import Ratio
 
 BEST = 8
@@ -39,7 +38,7 @@ WORTH_EXACT = 0.01
 DISTINCT = 0.75
 """Two crops that overlap by more than this IoU are not two suggestions but one."""
 SNAP = 0.02
-"""A margin narrower than this share of the photo's side is no crop worth making: half of the sides of people's crops
+"""A margin narrower than this share of the photo's side is no crop worth making: two in five sides of people's crops
 lie on the photo's own edge."""
 KEEP_PICTURE = 0.3
 """Added to the score of a window of a fixed ratio: this times the logarithm of its area. Given a ratio, people keep
@@ -268,7 +267,7 @@ def find_boxes(
         left = _distinct(candidates, found, ratio)
         if left[: len(proposed)].any():
             # The first crop is what the proposals agree on; the others are to be different, and each good by itself.
-            worth = scores[: len(proposed)] if len(found) else agreement(proposed, confidence)
+            worth = confidence if len(found) else scores[: len(proposed)]
             best = np.argmax(np.where(left[: len(proposed)], worth, -np.inf))
             box: Boxes | None = _snapped(proposed[[best]], free=True)
         else:

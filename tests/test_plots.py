@@ -13,7 +13,7 @@ from autocrop.evaluate import measure, predict
 from autocrop.guard import Subjects
 from autocrop.plots import Inside, best_crop, draw, proposal_quality
 from autocrop.predictions import Prediction
-from autocrop.proposals import agreement, proposal_scores, ranked
+from autocrop.proposals import proposal_scores, ranked
 from autocrop.search import find_boxes, find_crops
 from tests.conftest import CentredEngine
 
@@ -55,14 +55,16 @@ def labelled(tmp_path):
 
 
 def test_scores_of_any_crop():
-    """1 + 4 · max confidence · IoU: a confident proposal beats a perfect match with a doubtful one."""
+    """1 + 4 · mean IoU, weighted by confidence squared: it counts what all proposals say, and the sure ones most."""
     boxes = np.array([[0.1, 0.1, 0.9, 0.9], [0, 0, 0.5, 0.6], [0.95, 0, 1, 0.05]], np.float32)
     scores = proposal_scores(PROPOSED, CONFIDENCE, boxes)
     for box, score in zip(boxes, scores, strict=True):
-        matches = [c * bx.iou(box[None], p[None])[0, 0] for p, c in zip(PROPOSED, CONFIDENCE, strict=True)]
-        assert score == pytest.approx(1 + 4 * max(matches))
-    assert scores[0] == pytest.approx(1 + 4 * 0.8)
+        matches = [c**2 * bx.iou(box[None], p[None])[0, 0] for p, c in zip(PROPOSED, CONFIDENCE, strict=True)]
+        assert score == pytest.approx(1 + 4 * sum(matches) / sum(c**2 for c in CONFIDENCE))
     assert scores[2] == 1
+    alone = proposal_scores(PROPOSED[:1], CONFIDENCE[:1], boxes)
+    assert alone == pytest.approx(1 + 4 * bx.iou(boxes, PROPOSED[:1])[:, 0])
+    assert list(proposal_scores(PROPOSED, np.zeros_like(CONFIDENCE), boxes)) == [1, 1, 1]
 
 
 def test_proposals_are_taken_as_they_are_and_are_different(engine):
@@ -86,7 +88,7 @@ def test_the_first_crop_is_what_proposals_agree_on():
     engine.score = lambda features, crops: proposal_scores(boxes, confidence, crops)
     found, _ = find_boxes(engine, engine.encode(np.zeros((60, 90, 3), np.uint8)), top=2)
     assert found == pytest.approx(boxes[[1, 0]])
-    assert agreement(boxes, confidence).argmax() == 1
+    assert engine.score(None, boxes).argmax() == 1
 
 
 def test_a_ratio_and_what_must_stay_in(engine):

@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
 from autocrop.models.backbones import BACKBONES, Backbone, Pyramid
-from autocrop.proposals import SMALLEST_SIDE
+from autocrop.proposals import SMALLEST_SIDE, SMALLEST_WEIGHT
 
 SCHEDULES = ("constant", "cosine", "step")
 OPTIMIZERS = ("adam", "adamw")
@@ -212,8 +212,13 @@ class CroppingModel(nn.Module, ABC):
         own = self.state_dict()
         return {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Called before the first step of each epoch, counted from 0."""
+    def begin_epoch(self, epoch: int) -> Sequence[nn.Parameter]:  # noqa: ARG002
+        """Called before the first step of each epoch, counted from 0; returns the parameters that begin anew."""
+        return ()
+
+    def may_be_best(self, epoch: int) -> bool:  # noqa: ARG002
+        """Whether the epoch, counted from 0, may be the one that is kept."""
+        return True
 
     def after_step(self) -> None:
         """Called after each optimiser step."""
@@ -242,8 +247,8 @@ class Proposer(CroppingModel):
 
     def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
         """See :func:`autocrop.proposals.proposal_scores`."""
-        proposals, confidence = features[0][0], features[1][0]
-        return 1 + 4 * (box_iou(boxes, proposals) * confidence).amax(dim=1)
+        proposals, weight = features[0][0], features[1][0].square()
+        return 1 + 4 * (box_iou(boxes, proposals) @ weight) / weight.sum().clamp(min=SMALLEST_WEIGHT)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """The loss of a batch of one photo."""

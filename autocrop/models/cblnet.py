@@ -65,7 +65,7 @@ class CBLNetRecipe(Recipe):
     inverse_power: float = 0.5
     """Of the frequencies by whose inverse ``inv``, ``rrt`` and ``lds-fds`` weight; 1 for the plain inverse."""
     stretch: float = 0.0
-    """By how much the sigmoid reaches beyond the photo's edges (ours): half of all sides lie on them exactly, which a
+    """By how much the sigmoid reaches beyond the photo's edges (ours): many sides lie on them, which a
     sigmoid only reaches where it has no gradient any more."""
     dropout: float = 0.0
     """Of the boundary features in training (ours; small data sets need it)."""
@@ -115,6 +115,9 @@ class CBLNet(Proposer):
             average=0.97,
             dropout=0.2,
             stretch=0.05,
+            negative=0.3,
+            slack=0.1,
+            uniformity=1.0,
         )
     }
     FEATURES = ("boxes", "confidence", "boundaries", "attention")
@@ -155,23 +158,34 @@ class CBLNet(Proposer):
             if part is not None:
                 part.prepare(targets)
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> Sequence[nn.Parameter]:
         """Statistics of FDS are those of the epochs before; RRT's second round begins halfway."""
         if self.smoothing is not None and epoch:
             self.smoothing.update()
         if self.recipe.imbalance != "rrt":
-            return
-        second = (self.recipe.epochs + 1) // 2
-        if epoch == second:
-            for regressor in self.regressors:
-                for layer in regressor.children():
-                    if isinstance(layer, nn.Linear):
-                        layer.reset_parameters()
-        self._retraining = epoch >= second
+            return ()
+        self._retraining = epoch >= self._second_round
         if self._retraining:
             self.requires_grad_(False)
             self.regressors.requires_grad_(True)
             self.backbone.eval()
+        if epoch != self._second_round:
+            return ()
+        with torch.random.fork_rng():  # the same in every process, and in a run that is resumed
+            torch.manual_seed(self.recipe.seed)
+            for layer in self.regressors.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
+        return list(self.regressors.parameters())
+
+    def may_be_best(self, epoch: int) -> bool:
+        """RRT's first round is no result."""
+        return self.recipe.imbalance != "rrt" or epoch >= self._second_round
+
+    @property
+    def _second_round(self) -> int:
+        """First epoch of RRT's second round, counted from 0."""
+        return self.recipe.epochs // 2
 
     def batch_loss(self, batch: Sequence[Views]) -> dict[str, Tensor]:
         """Eq. 7, or the L1 loss as another method changes it: sums over the sides, means over the batch."""

@@ -11,10 +11,14 @@ import torch.nn.functional as F
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor, nn
 
+from autocrop.models.losses import sum_over_processes
+
 BINS = 20
 """Bins of a side's location: 0.05 of the photo each."""
 LEAST_COUNT = 5.0
 """A bin counts at least this many samples when its weight is computed (Yang et al., ICML 2021)."""
+LEAST_VARIANCE = 1e-6
+"""Of a feature in a bin, from which on FDS scales it."""
 KERNEL_SIZE, KERNEL_SIGMA = 5, 2.0
 """Of the Gaussian that smooths distributions, in bins (Yang et al., ICML 2021)."""
 
@@ -110,7 +114,9 @@ class FeatureSmoothing(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Make the statistics of what was gathered part of the running averages, and forget it."""
+        """Make the statistics of what all processes gathered part of the running averages, and forget it."""
+        for buffer in (self.count, self.total, self.squares):
+            sum_over_processes(buffer)
         there = self.count > 0
         count = self.count.clamp(min=1)[..., None]
         mean = self.total / count
@@ -127,7 +133,8 @@ class FeatureSmoothing(nn.Module):
         sides, bins = torch.arange(4, device=features.device).expand(len(features), 4), bin_of(targets)
         known = self.seen[sides, bins][..., None]
         mean, variance = self._smoothed(self.mean), self._smoothed(self.variance)
-        scale = (variance / self.variance.clamp(min=1e-6)).clamp(0.1, 10).sqrt()
+        scale = (variance / self.variance.clamp(min=LEAST_VARIANCE)).clamp(0.1, 10).sqrt()
+        scale = torch.where(self.variance > LEAST_VARIANCE, scale, 1.0)  # that of a single sample says nothing
         moved = (features - self.mean[sides, bins]) * scale[sides, bins] + mean[sides, bins]
         return torch.where(known, moved, features)
 
@@ -143,10 +150,11 @@ class FeatureSmoothing(nn.Module):
 class SyntheticSamples(nn.Module):
     """SMOGN (Branco et al., 2017) on features: new samples between rare ones, or near one of them.
 
-    How rare a location is, the relevance φ, comes from the box plot of the training split: 0 at the median, 1 at the
-    whiskers, by a monotone cubic between. A rare sample (φ ≥ *threshold*) is paired with one of its nearest rare
-    neighbours of the batch. If that one is near enough, half the median of all distances, the new sample lies
-    between the two; otherwise it is the rare one with Gaussian noise. No target moves by more than *largest_shift*.
+    How rare a location is, the relevance φ, comes from the box plot of the training split: 0 at the median, and 1 at
+    those whiskers that values lie beyond, by a monotone cubic between. A rare sample (φ ≥ *threshold*) is paired with
+    one of its nearest rare neighbours of the batch. If that one is near enough, half the median of all distances, the
+    new sample lies between the two; otherwise it is the rare one with Gaussian noise. No target moves by more than
+    *largest_shift*, and features go no further than their target.
 
     Args:
         threshold: relevance from which on a sample is rare.
@@ -167,17 +175,18 @@ class SyntheticSamples(nn.Module):
 
     def prepare(self, targets: Tensor) -> None:
         """Draw the box plots of the sides ``[N, 4]`` of the training split."""
-        grid = torch.linspace(0, 1, 1001)
+        grid = torch.linspace(0, 1, 1001, dtype=torch.float64)
         for side, values in enumerate(targets.T.double().cpu()):
             low, middle, high = torch.quantile(values, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
             reach = 1.5 * (high - low)
             inside = values[(values >= low - reach) & (values <= high + reach)]
-            ends = [(inside.min().item(), 1.0), (middle, 0.0), (inside.max().item(), 1.0)]
+            first, last = inside.min().item(), inside.max().item()
+            ends = [(first, float(values.min() < first)), (middle, 0.0), (last, float(values.max() > last))]
             knots = [knot for i, knot in enumerate(ends) if i == 1 or abs(knot[0] - middle) > 1e-3]
             phi = torch.zeros(1001, dtype=torch.float64)
             if len(knots) > 1:
                 x, y = zip(*knots, strict=True)
-                phi = torch.from_numpy(PchipInterpolator(x, y, extrapolate=False)(grid.clamp(x[0], x[-1]).double()))
+                phi = torch.from_numpy(PchipInterpolator(x, y, extrapolate=False)(grid.clamp(x[0], x[-1])))
             self.relevance[side].copy_(phi)
 
     def rare(self, targets: Tensor) -> Tensor:
@@ -206,7 +215,8 @@ class SyntheticSamples(nn.Module):
             nearest = distance.topk(min(self.neighbours, count - 1), largest=False).indices
             chosen = nearest.gather(1, torch.randint(nearest.shape[1], (count, 1), device=values.device))[:, 0]
             between = distance.gather(1, chosen[:, None])[:, 0] < near_enough
-            share = torch.rand(count, device=values.device)
+            distance_apart = (places[chosen] - places).abs().clamp(min=1e-6)
+            share = torch.rand(count, device=values.device).minimum(self.largest_shift / distance_apart)
             jitter = self.noise * targets[:, side].std() * torch.randn(count, device=values.device)
             shift = torch.where(between, share * (places[chosen] - places), jitter)
             new_places = (places + shift.clamp(-self.largest_shift, self.largest_shift)).clamp(0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, distributed
 
 from autocrop.models.base import ScorerRecipe, Views
 
@@ -46,3 +46,17 @@ def preference_terms(predicted: Tensor, views: Views, recipe: ScorerRecipe) -> d
     if recipe.votes and len(views.pairs):
         terms["votes"] = recipe.votes * vote_loss(logits, views.pairs, views.preference)
     return terms
+
+
+def sum_over_processes(values: Tensor) -> int:
+    """Change *values* in place into their sum over the processes that train together; returns how many these are."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 1
+    distributed.all_reduce(values)
+    return distributed.get_world_size()
+
+
+def mean_over_processes(values: Tensor) -> Tensor:
+    """Mean of *values* over the processes that train together; as they are for one alone."""
+    total = values.clone()
+    return total / sum_over_processes(total)

@@ -25,11 +25,10 @@ from autocrop.errors import UsageError
 from autocrop.models.backbones import Backbone, Pyramid
 from autocrop.models.base import Proposer, Recipe, Views, good_crops, ordered
 from autocrop.models.cdetr import MLP, Linear, Transformer
+from autocrop.models.losses import mean_over_processes
 
 SMOOTHING = ("none", "quality", "distillation")
 """How the labels of crops that match no good one are softened (section 3.2)."""
-NAME_OF_OURS = "backbone.stride8.0.conv1.weight"
-"""In the state dict of our own network on a ResNet, and in no other."""
 MOST_CANDIDATES = 600
 """Best crops among which the first proposals are chosen."""
 ALPHA, GAMMA = 0.25, 2.0
@@ -40,7 +39,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.8, 4 / 3
 
 @dataclass(frozen=True)
 class SetPredictionRecipe(Recipe):
-    """Section 4.3 of the paper; with ``smoothing=distillation`` it trains for 60 epochs and drops the rate at 50."""
+    """Section 4.3 of the paper, which has ``epochs=60`` and ``drop_at=50`` with ``smoothing=distillation``."""
 
     epochs: int = 50
     batch: int = 2
@@ -90,7 +89,7 @@ class SetPredictionRecipe(Recipe):
     distil_from: int = 40
     """Epoch, counted from 0, from which on the model learns from its own average, too."""
     theta: float = 0.5
-    """θ: share of the former average in the new one, at each step."""
+    """θ: share of the model in the new average, at each step."""
 
     def __post_init__(self) -> None:
         """Check the names, the sizes and what only fits together, too."""
@@ -141,6 +140,7 @@ class SetPrediction(Proposer):
             hidden=512,
             spread=True,
             match_focal=0.1,
+            distil_from=10,
         )
     }
     TRAINING_ONLY = ("teacher.",)
@@ -187,11 +187,12 @@ class SetPrediction(Proposer):
             boxes = torch.from_numpy(covering(np.concatenate([best, bx.flip(best)]), self.recipe.queries))
             self.start.copy_(torch.logit(box_convert(boxes, "xyxy", "cxcywh"), eps=0.01))
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> Sequence[nn.Parameter]:
         """Distillation begins with a copy of the student as the teacher."""
         self._epoch = epoch
         if self.teacher is not None and epoch == self.recipe.distil_from:
-            self._teach(0.0)
+            self._teach(1.0)
+        return ()
 
     def after_step(self) -> None:
         """The teacher moves towards the student, eq. 5."""
@@ -204,7 +205,8 @@ class SetPrediction(Proposer):
         maps = self.batch_maps(batch) if image is None else self.backbone(image)
         outputs = self._decoded(maps)
         good = [good_crops(views) for views in batch]
-        count = max(1, sum(map(len, good)))
+        crops = torch.tensor(float(sum(map(len, good))), device=outputs[0][1].device)
+        count = mean_over_processes(crops).clamp(min=1)
         terms: dict[str, Tensor] = {}
         for number, (boxes, logits) in enumerate(outputs, start=1):
             suffix = "" if number == len(outputs) else f"_{number}"
@@ -218,13 +220,15 @@ class SetPrediction(Proposer):
 
     def compatible(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See the base class; knows the names in checkpoints of DETR's family, whose classes are not ours."""
+        if not any(name.startswith("backbone.0.body.") for name in state):  # one of ours
+            return super().compatible(state)
         renamed = {}
         for name, value in state.items():
             if name.startswith("backbone.0.body."):
                 renamed[_backbone_name(name.removeprefix("backbone.0.body."))] = value
             elif not name.startswith(("class_embed.", "query_embed.")):
                 renamed[name] = value
-        return super().compatible(state if NAME_OF_OURS in state else renamed)
+        return super().compatible(renamed)
 
     def _resized(self, image: Tensor) -> Tensor:
         """Photos ``[B, 3, S, S]`` at a random scale, in multi-scale training."""
@@ -278,11 +282,14 @@ class SetPrediction(Proposer):
 
     @torch.no_grad()
     def _teach(self, theta: float) -> None:
-        """Let the teacher keep *theta* of itself and take the rest from the student."""
+        """Let the teacher take *theta* from the student and keep the rest of itself."""
         assert self.teacher is not None
-        own = dict(self.named_parameters())
-        for name, parameter in self.teacher.named_parameters():
-            parameter.mul_(theta).add_(own[name], alpha=1 - theta)
+        own = self.state_dict()
+        for name, value in self.teacher.state_dict().items():
+            if name in dict(self.teacher.named_parameters()):
+                value.mul_(1 - theta).add_(own[name], alpha=theta)
+            else:  # a buffer: BatchNorm's statistics are averages already
+                value.copy_(own[name])
 
 
 def assign(cost: Tensor) -> tuple[Tensor, Tensor]:

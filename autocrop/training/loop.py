@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from autocrop.errors import AutocropError
 from autocrop.models import MODELS, CroppingModel, Pyramid, Recipe, Views
@@ -109,7 +109,7 @@ def fit(
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
     averaged = None
     if recipe.average:
-        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))  # type: ignore[no-untyped-call]
+        averaged = AveragedModel(network, multi_avg_fn=_exponential_average(recipe.average))
     parts: dict[str, Any] = {"optimiser": optimiser, "scheduler": scheduler}
     if averaged is not None:
         parts["averaged"] = averaged
@@ -146,7 +146,8 @@ def fit(
         started = time.monotonic()
         losses: dict[str, float] = {}
         network.train()
-        network.begin_epoch(epoch)
+        for parameter in network.begin_epoch(epoch):
+            optimiser.state.pop(parameter, None)
         rate = 0.0
         for progress in _epoch(step_loss, network, batches, epoch, optimiser, team):
             rate = optimiser.param_groups[0]["lr"]  # of this step
@@ -168,13 +169,28 @@ def fit(
             # The log is rewritten up to this epoch: a killed run may have logged an epoch that it did not save.
             _log(folder / LOG, row)
             score = next(metrics[name] for name in select if name in metrics)
-            if score > best:
+            if score > best and network.may_be_best(epoch):
                 best = score
                 _save(folder / BEST, kept, metrics=metrics, epoch=epoch + 1, data=data)
             save(epoch + 1, metrics)
             on_epoch(row)
         team.wait()
     return folder / BEST
+
+
+def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """How an average moves towards the weights after a step: corrected for its beginning, as Adam's moments are.
+
+    The weights before training have no part in it, and a run of few steps is not held back by them.
+    """
+
+    @torch.no_grad()
+    def move(averages: Any, weights: Any, steps: Any) -> None:
+        share = (1 - decay) / (1 - decay ** (int(steps) + 1))  # of the newest of steps + 1 weights
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, share)
+
+    return move
 
 
 class _Loss(nn.Module):
@@ -313,7 +329,7 @@ def _step(
             if not torch.isfinite(total):
                 values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
                 raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
-            (total / len(parts)).backward()  # type: ignore[no-untyped-call]
+            (total / len(parts)).backward()
         for name, value in terms.items():
             means[name] = means.get(name, 0.0) + value.item() / len(parts)
     if network.recipe.clip:

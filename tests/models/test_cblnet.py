@@ -173,7 +173,8 @@ def test_feature_smoothing_moves_features_towards_their_neighbours():
 def test_synthetic_samples_lie_among_the_rare_ones():
     """Rare is what is far from the median; new targets move by a tenth of the photo at most."""
     synthesis = SyntheticSamples()
-    synthesis.prepare(torch.from_numpy(BEST))
+    usual = np.random.default_rng(0).normal([0.05, 0.1, 0.95, 0.9], 0.1, (3000, 4))
+    synthesis.prepare(torch.from_numpy(np.clip(usual, 0, 1)))
     rare = synthesis.rare(torch.tensor([[0.05, 0.1, 0.95, 0.9], [0.4, 0.45, 0.5, 0.5]]))
     assert rare.tolist() == [[False] * 4, [True] * 4]
     targets = torch.tensor([[0.05, 0, 1, 1]] * 4 + [[0.30, 0, 1, 1], [0.34, 0, 1, 1], [0.32, 0, 1, 1], [0.42, 0, 1, 1]])
@@ -185,6 +186,49 @@ def test_synthetic_samples_lie_among_the_rare_ones():
     assert (places - targets[4:, 0]).abs().max() <= 0.1 + 1e-6
     assert places.min() > 0.25
     assert len(synthesis(features[:4], targets[:4], side=0)[1]) == 0
+
+
+def test_the_edge_is_not_rare_where_many_sides_lie_on_it():
+    """Beyond a whisker must be values for it to be rare: half of these sides lie on the photo's edge."""
+    left = torch.cat([torch.zeros(50), torch.linspace(0.01, 0.2, 45), torch.linspace(0.5, 0.6, 5)])
+    synthesis = SyntheticSamples()
+    synthesis.prepare(torch.stack([left, left, 1 - left, 1 - left], dim=1))
+    assert synthesis.rare(torch.tensor([[0.0, 0.0, 1.0, 1.0]])).tolist() == [[False] * 4]
+    assert synthesis.rare(torch.tensor([[0.55, 0.55, 0.45, 0.45]])).tolist() == [[True] * 4]
+
+
+def test_synthetic_features_go_as_far_as_their_target():
+    """Between two samples far apart the target stops after a tenth of the photo, and the features with it."""
+    synthesis = SyntheticSamples(threshold=0.0, neighbours=1)
+    targets = torch.tensor([[0.2, 0, 1, 1], [0.8, 0, 1, 1]]).repeat_interleave(3, dim=0)
+    targets[:, 0] += torch.tensor([0, 1e-4, 2e-4, 0, 1e-4, 2e-4])
+    features = targets[:, :1] * 10
+    features[[0, 3]] = torch.tensor([[5.0], [5.001]])  # alike, though far apart
+    targets[[0, 3], 0] = torch.tensor([0.2, 0.8])
+    torch.manual_seed(0)
+    for _ in range(5):
+        new, places = synthesis(features, targets, side=0)
+        moved = (places[[0, 3]] - targets[[0, 3], 0]).abs()
+        share = (new[[0, 3], 0] - features[[0, 3], 0]).abs() / 0.001
+        assert moved.max() <= 0.1 + 1e-6
+        assert share == pytest.approx(moved / 0.6, abs=2e-3)
+
+
+def test_the_second_round_of_rrt_begins_the_same_everywhere():
+    """Whatever was drawn before: in every process, and in a run that was resumed. It alone may be kept."""
+    started = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        network = CBLNet(dataclasses.replace(SMALL, imbalance="rrt", epochs=5))
+        before = network.regressors[0][0].weight.clone() if hasattr(network.regressors[0][0], "weight") else None
+        state = torch.get_rng_state()
+        assert list(network.begin_epoch(1)) == []
+        assert set(network.begin_epoch(2)) == set(network.regressors.parameters())
+        assert torch.equal(torch.get_rng_state(), state)
+        started.append([parameter.detach().clone() for parameter in network.regressors.parameters()])
+        assert before is None or not torch.equal(before, started[-1][0])
+        assert [network.may_be_best(epoch) for epoch in range(5)] == [False, False, True, True, True]
+    assert all(map(torch.equal, *started))
 
 
 def test_mirrored_photos_count(network):

@@ -128,7 +128,7 @@ def test_training_finds_the_good_crops(smoothing):
 
 
 def test_the_teacher_moves_by_theta():
-    """Eq. 5: it keeps θ of itself at each step, begins as a copy, and learns from no gradient."""
+    """Eq. 5: it takes θ of the student at each step, begins as a copy, and learns from no gradient."""
     network = SetPrediction(dataclasses.replace(SMALL, smoothing="distillation", distil_from=3, theta=0.25)).train()
     before = network.teacher.class_embed.weight.clone()
     network.begin_epoch(2)
@@ -141,9 +141,34 @@ def test_the_teacher_moves_by_theta():
     with torch.no_grad():
         network.class_embed.weight.add_(1.0)
     network.after_step()
-    assert torch.allclose(network.teacher.class_embed.weight, before + 1 + 0.75, atol=1e-6)
+    assert torch.allclose(network.teacher.class_embed.weight, before + 1 + 0.25, atol=1e-6)
     assert not network.teacher.training
     assert not any(parameter.requires_grad for parameter in network.teacher.parameters())
+
+
+def test_the_teacher_begins_as_a_copy():
+    """With BatchNorm's statistics, which are no parameters: the same photo gives the same crops."""
+    network = SetPrediction(dataclasses.replace(SMALL, smoothing="distillation", distil_from=1)).eval()
+    with torch.no_grad():
+        for name, value in network.named_buffers():
+            if name.endswith("running_var") and not name.startswith("teacher."):
+                value.mul_(4)
+    image = torch.rand(1, 3, 64, 64)
+    assert not torch.allclose(network.backbone(image).stride16, network.teacher.backbone(image).stride16)
+    network.begin_epoch(1)
+    assert torch.equal(network.backbone(image).stride16, network.teacher.backbone(image).stride16)
+    for own, copied in zip(network.encode(image), network.teacher.encode(image), strict=True):
+        assert torch.equal(own, copied)
+
+
+def test_our_own_checkpoint_can_be_the_start(tmp_path):
+    """All of it: its classes and queries are ours, whatever the backbone."""
+    torch.manual_seed(0)
+    first, second = SetPrediction(SMALL), SetPrediction(SMALL)
+    torch.save({"model": first.state_dict()}, tmp_path / "ours.pt")
+    assert initialise(second, tmp_path / "ours.pt") == len(first.state_dict())
+    assert torch.equal(first.query_embed.weight, second.query_embed.weight)
+    assert torch.equal(first.class_embed.weight, second.class_embed.weight)
 
 
 def test_queries_know_their_place(network):

@@ -18,6 +18,7 @@ from autocrop.models import MODELS
 from autocrop.models.cblnet import CBLNetRecipe
 from autocrop.models.setpred import SetPredictionRecipe
 from autocrop.models.vrn import VRN, VRNRecipe
+from autocrop.training import loop
 from autocrop.training.data import TrainingViews
 from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint, optimiser_of
 from autocrop.training.team import Team
@@ -347,3 +348,15 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     """Three photos for two processes: the mean of their gradients would not be the batch's."""
     with pytest.raises(UsageError, match="multiple of 2 with --batch"):
         Team(rank=0, size=2).check(3)
+
+
+def test_averaged_weights_forget_how_they_began():
+    """After a few steps they are the weighted mean of the weights seen, by powers of the decay, and nothing else."""
+    decay, seen = 0.9, [1.0, 5.0, 2.0, 8.0]
+    module = torch.nn.Linear(1, 1, bias=False)
+    averaged = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=loop._exponential_average(decay))
+    for value in seen:
+        module.weight.data.fill_(value)
+        averaged.update_parameters(module)
+    shares = np.array([decay ** (len(seen) - 1 - step) for step in range(len(seen))])
+    assert averaged.module.weight.item() == pytest.approx(float(shares @ seen / shares.sum()))
