@@ -24,7 +24,7 @@ from autocrop.ratio import Ratio
 
 MARGIN = 0.15
 """Room around a face, as a share of its width and height: the detector's box ends at the brow and the chin."""
-CANVAS_ROOM = 0.4
+CANVAS_ROOM = 0.9
 """More room, where the canvas is enlarged anyway, as a share of a face's width and height."""
 MAIN = 0.5
 """A face at least this high, as a share of the highest one, belongs to the people whom the photo shows."""

@@ -110,13 +110,15 @@ class Crop:
         """Cut this crop out of a photo file and write it with the photo's metadata and in its bit depth.
 
         Args:
-            photo: the file in which the crop was found.
-            output: its extension chooses the format.
+            photo: the file in which the crop was found. It is never written to.
+            output: its extension chooses the format. Another file of that name is replaced.
             quality: 1 to 100; by default a JPEG keeps the photo's own.
 
         Raises:
-            AutocropError: as :meth:`apply`, or the file cannot be written.
+            AutocropError: as :meth:`apply`, or the file cannot be written, or is the photo.
         """
+        if Path(output).exists() and Path(output).samefile(photo):
+            raise UsageError(f"{output} is the photo itself, which autocrop does not overwrite. Choose another name.")
         opened = open_photo(Path(photo))
         opened.save(self.cut(opened), Path(output), quality=quality)
 

@@ -3,8 +3,8 @@ import pytest
 
 from autocrop import boxes as bx
 from autocrop.engines import Features
-from autocrop.errors import AutocropError
-from autocrop.search import DISTINCT, coarse_anchors, consensus, find_boxes, find_crops
+from autocrop.errors import AutocropError, UsageError
+from autocrop.search import DISTINCT, Crop, coarse_anchors, consensus, find_boxes, find_crops
 
 WIDE = Features(None, 1.5)
 
@@ -90,3 +90,14 @@ def test_crop_refuses_another_photo(engine, photo):
         crop.apply(photo)
     (crop,) = find_crops(engine, WIDE, (600, 400))
     assert crop.apply(photo).size == (crop.width, crop.height)
+
+
+def test_a_crop_is_not_saved_over_its_photo(photo):
+    """Whatever the photo is called: an input is never overwritten."""
+    before = photo.read_bytes()
+    crop = Crop((0, 0, 100, 100), 1.0, None, 1.0, (600, 400))
+    with pytest.raises(UsageError, match="is the photo itself"):
+        crop.save(photo, photo.parent / "." / photo.name)
+    assert photo.read_bytes() == before
+    crop.save(photo, photo.parent / "other.jpg")
+    assert (photo.parent / "other.jpg").exists()

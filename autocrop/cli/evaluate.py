@@ -154,13 +154,12 @@ def _ask(
 
 def _print_best_crop(report: dict[str, Any]) -> None:
     """Overlap with people's best crops, as a table on stdout."""
-    rows = [(report["model"], report["n"], report)]
-    rows += [(f"  {name} shot", row["n"], row) for name, row in report["shots"].items()]
-    rows += [(name.replace("_", " "), report["n"], row) for name, row in report["baselines"].items()]
-    keys = ("iou", "bde", "recall")
-    cells = [[name, str(n), *(f"{row[key]:.4f}" for key in keys)] for name, n, row in rows]
+    photos = report["n"]
+    cells = [_overlap(report["model"], photos, report)]
+    cells += [_overlap(f"  {name} shot", row["n"], row) for name, row in report["shots"].items()]
     for count, iou in report["best_of"].items():
-        cells.append([f"  best of its first {count}", str(report["n"]), f"{iou:.4f}", "", ""])
+        cells.append([f"  best of its first {count}", str(photos), f"{iou:.4f}", "", ""])
+    cells += [_overlap(name.replace("_", " "), photos, row) for name, row in report["baselines"].items()]
     for candidates, iou in report["ceilings"].items():
         cells.append([f"best of the {candidates.replace('_', ' ')}", str(report["n"]), f"{iou:.4f}", "", ""])
     _print(report, ("", "photos", "IoU ↑", "BDE ↓", "IoU ≥ .75 ↑"), cells)
@@ -172,6 +171,11 @@ def _print_best_crop(report: dict[str, Any]) -> None:
         typer.echo(f"Mean IoU of two of the first five crops of a photo: {report['similarity']:.4f}")
     if report["pair_accuracy"] is None:
         typer.echo("There are no voted pairs, or no scores of them.")
+
+
+def _overlap(name: str, photos: int, row: dict[str, float]) -> list[str]:
+    """A row of the table."""
+    return [name, str(photos), *(f"{row[key]:.4f}" for key in ("iou", "bde", "recall"))]
 
 
 def _print_ranking(report: dict[str, Any]) -> None:

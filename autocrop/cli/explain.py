@@ -45,7 +45,9 @@ def explain(
     path = output or photo.with_name(f"{photo.stem}_explained.png")
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path}: the explanation is a PNG. Choose a name that ends in .png.")
-    if path.exists() and (not overwrite or path.resolve() == photo.resolve()):
+    if path.exists() and path.samefile(photo):
+        raise UsageError(f"{path} is the photo itself. Choose another name with -o.")
+    if path.exists() and not overwrite:
         raise UsageError(f"{path} exists. Choose another name with -o, or replace it with --overwrite.")
     wanted = parse_ratio(ratio) if ratio is not None else None
     loaded = load_model(model, device, weights, engine)
@@ -61,4 +63,6 @@ def explain(
     write_atomically(path, encoded.getvalue())
     if not quiet:
         best = crops[0]
-        note(f"{photo} → {path}: {loaded.model} gives its best crop {best.score:.3f}, the photo {best.score_full:.3f}")
+        note(f"{photo} → {path}: by {loaded.model} the crop scores {best.score:.3f}, the photo {best.score_full:.3f}")
+        if best.score < max(best.score_full, *(crop.score for crop in crops)):
+            note("The crop is what the best candidates have in common; by itself another view may score more.")

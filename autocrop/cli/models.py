@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from autocrop.cli.console import EXIT_FAILED, Debug, Json, note
+from autocrop.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch, check and export models.")
 
@@ -64,6 +65,7 @@ def export(
     name: Annotated[
         Optional[str], typer.Option(help="Name of the exported model. Default: that of the network.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
     debug: Debug = False,
 ) -> None:
     """Turn a checkpoint into graphs that need no torch.
@@ -73,6 +75,8 @@ def export(
     from autocrop.engines import require_torch
 
     require_torch("Exporting")
+    if output.is_dir() and any(output.iterdir()) and not overwrite:
+        raise UsageError(f"{output} is not empty. Choose another folder, or replace the model with --overwrite.")
     from autocrop.training.export import export_checkpoint
 
     for path in export_checkpoint(checkpoint, output, name):

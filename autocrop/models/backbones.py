@@ -185,6 +185,8 @@ def _network(name: str, spec: BackboneSpec, pretrained: bool | Path, dilated: bo
             missing = [key for key in missing if not key.startswith(("classifier.", "fc."))]
             if missing:
                 raise ValueError(f"it lacks {len(missing)} tensors, such as {missing[0]}")
+        except FileNotFoundError as error:
+            raise AutocropError(f"{pretrained} does not exist. Give --backbone-weights a file of weights.") from error
         except Exception as error:
             raise AutocropError(f"{pretrained} is no state dict of torchvision's {name}: {error}.") from error
         return network

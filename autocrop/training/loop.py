@@ -243,7 +243,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         if not {"model", "name", "recipe", "epoch", "data", "metrics"} <= state.keys():
             raise ValueError("it lacks what a run writes")
     except FileNotFoundError as error:
-        raise AutocropError(f"{path} does not exist. A run writes {LAST} and {BEST} after its first epoch.") from error
+        raise AutocropError(
+            f"{path} does not exist. A run writes {LAST} when it begins, and {BEST} after an epoch."
+        ) from error
     except Exception as error:
         raise AutocropError(f"{path} is no checkpoint of autocrop ({error}).") from error
     return state
@@ -329,7 +331,7 @@ def _step(
             if not torch.isfinite(total):
                 values = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
                 raise AutocropError(f"The loss is not finite any more ({values}). Lower the learning rate with --lr.")
-            (total / len(parts)).backward()
+            (total / len(parts)).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
             means[name] = means.get(name, 0.0) + value.item() / len(parts)
     if network.recipe.clip:
