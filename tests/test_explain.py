@@ -33,17 +33,19 @@ def test_every_bundled_model_can_be_explained(model, samples):
     assert shown[inside].mean() == pytest.approx(original[inside].mean(), abs=25)
 
 
+class Known:
+    """An engine whose maps are known."""
+
+    def __init__(self, network, maps):
+        self.network = network
+        self._maps = maps
+
+    def maps(self, features):
+        return self._maps
+
+
 def test_what_each_model_shows():
     """ASM-Net: mean and spread; SAFRC: the mean and the strongest blocks; a model without readers: nothing."""
-
-    class Known:
-        def __init__(self, network, maps):
-            self.network = network
-            self._maps = maps
-
-        def maps(self, features):
-            return self._maps
-
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(12, 8, 9)).astype(np.float32)
     features = Features(None, 1.0)
@@ -54,6 +56,31 @@ def test_what_each_model_shows():
     titles = list(explaining.heat_maps(Known("safrc", {"features": scores, "peaks": peaks}), features))
     assert titles[1:] == [f"Attended map of block {number}" for number in (5, 4, 3)]
     assert explaining.heat_maps(Known("somebody's own", {}), features) == {}
+
+
+def test_where_set_predictions_crops_are():
+    """Two crops, one three times as valid: the map's rows go down the photo, its columns across."""
+    maps = {
+        "boxes": np.array([[0, 0, 1, 0.25], [0.5, 0, 1, 1]], np.float32),
+        "confidence": np.array([0.6, 0.2], np.float32),
+    }
+    (found,) = explaining.heat_maps(Known("setpred", maps), Features(None, 1.0)).values()
+    size = len(found)
+    expected = np.zeros((size, size))
+    expected[: size // 4] += 0.75
+    expected[:, size // 2 :] += 0.25
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_cblnet_looks():
+    """The first half of the attention, over rows, makes the left and right sides; each is a mean over its heads."""
+    attention = np.random.default_rng(0).random((6, 3, 4), np.float32)
+    found = explaining.heat_maps(Known("cblnet", {"attention": attention}), Features(None, 1.0))
+    (sides, over_rows), (ends, over_columns) = found.items()
+    assert "left and right" in sides
+    assert "upper and lower" in ends
+    assert over_rows == pytest.approx((attention[0] + attention[1] + attention[2]) / 3)
+    assert over_columns == pytest.approx((attention[3] + attention[4] + attention[5]) / 3)
 
 
 def test_tall_and_tiny_photos(engine):

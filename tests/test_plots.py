@@ -1,6 +1,7 @@
 """The papers' plots, and what a model that proposes crops is asked for."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +142,59 @@ def test_every_plot_is_drawn(engine, labelled, tmp_path):
     empty = [Prediction(s.name, np.empty((0, 4), np.float32), np.empty(0, np.float32)) for s in labelled]
     with pytest.raises(AutocropError, match="--top 1"):
         draw(tmp_path / "none", labelled, empty)
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """Draws, and gives the figures by name instead of writing them."""
+    figure = pytest.importorskip("matplotlib.figure")
+    figures = {}
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, path, **options: figures.update({path.stem: self}))
+
+    def draws(samples, found, inside=None):
+        answers = [Prediction(s.name, box[None], np.ones(1, np.float32)) for s, box in zip(samples, found, strict=True)]
+        draw(tmp_path, samples, answers, inside)
+        return figures
+
+    return draws
+
+
+def test_what_the_plots_of_sides_show(drawn):
+    """People's sides are across and the model's up; errors have no sign, and are means over bins of a tenth."""
+    truth = np.array([[0.12, 0.05, 0.71, 0.81], [0.18, 0.05, 0.95, 0.99], [0.33, 0.05, 0.95, 0.81]], np.float32)
+    found = truth + np.array([[0.06, 0, 0, 0], [-0.02, 0, 0, 0.01], [0.2, 0.3, -0.1, 0]], np.float32)
+    samples = [Sample(Path(f"{number}.jpg"), 90, 60, box[None]) for number, box in enumerate(truth)]
+    figures = drawn(samples, found)
+    for side, panel in enumerate(figures["boundaries"].axes):
+        points = np.asarray(panel.collections[0].get_offsets())
+        assert points == pytest.approx(np.stack([truth[:, side], found[:, side]], axis=1))
+        assert (panel.get_xlabel(), panel.get_title().split()[0]) == (
+            "people",
+            ("left", "top", "right", "bottom")[side],
+        )
+        assert panel.lines[1].get_ydata()[0] == pytest.approx(truth[:, side].mean())
+    assert figures["boundaries"].axes[0].get_ylabel() == "model"
+    panels, errors = figures["errors"].axes[:4], figures["errors"].axes[4:]
+    assert [bar.get_height() for bar in panels[0].patches] == [0, 2, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert [bar.get_height() for bar in panels[2].patches] == [0, 0, 0, 0, 0, 0, 0, 1, 0, 2]
+    by_place = [
+        {0.15: 0.04, 0.35: 0.2},  # the mean of 0.06 and 0.02
+        {0.05: 0.1},
+        {0.75: 0.0, 0.95: 0.05},
+        {0.85: 0.0, 0.95: 0.01},
+    ]
+    for panel, expected in zip(errors, by_place, strict=True):
+        (line,) = panel.lines
+        assert line.get_xdata() == pytest.approx(list(expected))
+        assert line.get_ydata() == pytest.approx(list(expected.values()), abs=1e-6)
+
+
+def test_what_the_plot_of_validity_shows(drawn, engine, labelled):
+    """Quality across, confidence up."""
+    inside = Inside(engine, quality=[np.array([4.5, 2.0])], validity=[np.array([0.8, 0.1])])
+    (panel,) = drawn(labelled[:1], PROPOSED[:1], inside)["validity"].axes
+    assert panel.collections[0].get_offsets().tolist() == [[4.5, 0.8], [2.0, 0.1]]
+    assert panel.get_xlabel().startswith("quality")
 
 
 def test_quality_of_proposals(labelled):

@@ -122,6 +122,163 @@ def test_c2c_by_hand():
     assert [value.item() for value in contrastive_losses(features[:1], target[:1], CBLNetRecipe())] == [0, 0]
 
 
+def mapped(count):
+    """Photos with maps that differ, as those of a backbone without weights hardly do."""
+    generator = torch.Generator().manual_seed(2)
+    maps = [
+        Pyramid(*(torch.randn(1, c, s, s, generator=generator) for c, s in ((32, 8), (96, 4), (320, 2))))
+        for _ in range(count)
+    ]
+    return [dataclasses.replace(views, maps=found) for views, found in zip(photos(count), maps, strict=True)]
+
+
+def seen_by_hand(network, batch):
+    """Boundary features ``[B, 4, C, n]``, their means, the true sides, and the errors of the locations."""
+    with torch.no_grad():
+        sides = network.features(network.batch_maps(batch))[2]
+    target = torch.cat([views.good[:1] for views in batch])
+    return sides, sides.mean(dim=3), target, errors_by_hand(network, sides.mean(dim=3), target)
+
+
+def errors_by_hand(network, pooled, target):
+    """|σ(regressor of each side) - true location|, ``[B, 4]``."""
+    with torch.no_grad():
+        parts = [regressor(pooled[:, side])[:, 0] for side, regressor in enumerate(network.regressors)]
+    return (1 / (1 + (-torch.stack(parts, dim=1)).exp()) - target).abs()
+
+
+def l1_of(network, batch):
+    return network.batch_loss(batch)["l1"].item()
+
+
+def test_the_loss_is_eq_7():
+    """L1 + β L_align + γ L_uniform, with C2C on whole boundary features, pair by pair."""
+    torch.manual_seed(0)
+    recipe = dataclasses.replace(
+        SMALL, positive=0.08, negative=0.2, alignment=3.0, uniformity=0.7, power=2.0, slack=0.001, sharpness=3.0
+    )
+    network, batch = CBLNet(recipe).eval(), mapped(8)
+    sides, _, target, error = seen_by_hand(network, batch)
+    vectors = sides.flatten(2).double().numpy()
+    vectors = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    alignment, uniformity, pairs = 0.0, 0.0, 8 * 7 / 2
+    for i in range(8):
+        for j in range(i):
+            for side in range(4):
+                apart = abs(float(target[i, side] - target[j, side]))
+                distance = math.sqrt(sum((vectors[i, side] - vectors[j, side]) ** 2))
+                if apart < 0.08:
+                    alignment += max(distance**2 - 0.001, 0) / pairs
+                if apart > 0.2:
+                    uniformity += math.exp(-3 * distance**2) / pairs
+    terms = {name: value.item() for name, value in network.batch_loss(batch).items()}
+    expected = {"l1": error.sum().item() / 8, "alignment": 3 * alignment, "uniformity": 0.7 * uniformity}
+    assert terms == pytest.approx(expected, rel=1e-3)
+    assert min(terms.values()) > 0
+
+
+def weights_by_hand(target, smooth):
+    """Weights ``[B, 4]`` of sides: 1/√count of their bin of the mirrored :data:`BEST`, on average one."""
+    mirrored = np.concatenate([BEST, np.stack([1 - BEST[:, 2], BEST[:, 1], 1 - BEST[:, 0], BEST[:, 3]], axis=1)])
+    kernel = np.exp([-0.5, -0.125, 0, -0.125, -0.5])
+    found = []
+    for side in range(4):
+        places = np.minimum((mirrored[:, side] * 20).astype(int), 19)
+        counts = np.bincount(places, minlength=20).astype(float)
+        if smooth:
+            around = np.concatenate([counts[2:0:-1], counts, counts[-2:-4:-1]])
+            counts = np.array([(around[i : i + 5] * kernel).sum() / kernel.sum() for i in range(20)])
+        weight = np.maximum(counts, 5) ** -0.5
+        found.append(weight[np.minimum((target[:, side] * 20).astype(int), 19)] / weight[places].mean())
+    return np.stack(found, axis=1)
+
+
+@pytest.mark.parametrize("method", ["inv", "lds-fds"])
+def test_rare_sides_weigh_more_in_the_loss(method):
+    """L1 of the sides by the inverse frequency of their bins, smoothed first by LDS; FDS knows nothing yet."""
+    torch.manual_seed(0)
+    network, batch = CBLNet(dataclasses.replace(SMALL, imbalance=method)).eval(), mapped(12)
+    network.prepare(BEST)
+    _, _, target, error = seen_by_hand(network, batch)
+    weight = weights_by_hand(target.numpy(), smooth=method == "lds-fds")
+    assert l1_of(network, batch) == pytest.approx((error.numpy() * weight).sum() / 12, rel=1e-4)
+    assert l1_of(network, batch) != pytest.approx(error.sum().item() / 12, rel=1e-3)
+
+
+def test_rrt_begins_its_regressors_again_halfway():
+    """Epochs 0 and 1 of 4 train everything; at 2 the regressors begin anew, and only they learn, by weighted errors."""
+    torch.manual_seed(0)
+    network, batch = CBLNet(dataclasses.replace(SMALL, imbalance="rrt", epochs=4)).eval(), mapped(12)
+    network.prepare(BEST)
+    with torch.no_grad():
+        for parameter in network.regressors.parameters():
+            parameter.add_(7)
+    learnt = {name: value.clone() for name, value in network.state_dict().items()}
+    for epoch in (0, 1):
+        network.begin_epoch(epoch)
+        assert all(torch.equal(value, learnt[name]) for name, value in network.state_dict().items())
+        assert l1_of(network, batch) == pytest.approx(seen_by_hand(network, batch)[3].sum().item() / 12, rel=1e-4)
+    network.begin_epoch(2)
+    for name, value in network.state_dict().items():
+        if name.startswith("regressors."):
+            assert value.abs().max() <= 0.36, name  # √(1/8) for the last layer, of eight inputs
+            assert len(value.unique()) > value.numel() / 2, name
+        else:
+            assert torch.equal(value, learnt[name]), name
+    _, _, target, error = seen_by_hand(network, batch)
+    weighted = error.numpy() * weights_by_hand(target.numpy(), smooth=False)
+    assert l1_of(network, batch) == pytest.approx(weighted.sum() / 12, rel=1e-4)
+    with torch.no_grad():
+        for parameter in network.regressors.parameters():
+            parameter.add_(1)
+    again = [value.clone() for value in network.regressors.parameters()]
+    network.begin_epoch(3)
+    assert all(torch.equal(a, b) for a, b in zip(again, network.regressors.parameters(), strict=True))
+
+
+def test_focal_r_weighs_errors_by_their_size():
+    """σ(|μ e|)^ψ e, as the paper rewrites the focal loss."""
+    torch.manual_seed(0)
+    recipe = dataclasses.replace(SMALL, imbalance="focal-r", focal_mu=3.0, focal_psi=1.5)
+    network, batch = CBLNet(recipe).eval(), mapped(6)
+    error = seen_by_hand(network, batch)[3].double().numpy()
+    assert l1_of(network, batch) == pytest.approx((error / (1 + np.exp(-3 * error)) ** 1.5).sum() / 6, rel=1e-4)
+
+
+def test_features_are_smoothed_in_the_loss():
+    """A bin whose mean m stands alone is moved to k m, where k is the middle of the kernel; errors follow."""
+    torch.manual_seed(0)
+    network, batch = CBLNet(dataclasses.replace(SMALL, imbalance="lds-fds")).eval(), mapped(6)
+    box = torch.tensor([[0.26, 0.33, 0.62, 0.71]])
+    batch = [dataclasses.replace(views, good=box) for views in batch]
+    mean = torch.randn(16)
+    network.smoothing.seen.fill_(True)
+    for side, place in enumerate((5, 6, 12, 14)):  # of bins of 0.05
+        network.smoothing.mean[side, place] = mean
+    middle = 1 / (1 + 2 * math.exp(-1 / 8) + 2 * math.exp(-1 / 2))
+    _, pooled, target, unmoved = seen_by_hand(network, batch)
+    moved = errors_by_hand(network, pooled - (1 - middle) * mean, target)
+    assert l1_of(network, batch) == pytest.approx(moved.sum().item() / 6, rel=1e-4)
+    assert l1_of(network, batch) != pytest.approx(unmoved.sum().item() / 6, rel=1e-3)
+
+
+def test_what_the_loss_has_seen_is_smoothed_by_in_the_next_epoch():
+    """The statistics of an epoch are the features' own, bin by bin."""
+    torch.manual_seed(0)
+    network, batch = CBLNet(dataclasses.replace(SMALL, imbalance="lds-fds")).eval(), mapped(6)
+    network.begin_epoch(0)
+    network.batch_loss(batch)
+    assert not network.smoothing.seen.any()
+    network.begin_epoch(1)
+    _, pooled, target, _ = seen_by_hand(network, batch)
+    places = [[min(int(place * 20), 19) for place in side] for side in target.T.tolist()]
+    for side, of_side in enumerate(places):
+        assert network.smoothing.seen[side].nonzero()[:, 0].tolist() == sorted(set(of_side))
+        for place in set(of_side):
+            expected = pooled[[other == place for other in of_side], side].mean(dim=0)
+            assert torch.allclose(network.smoothing.mean[side, place], expected, atol=1e-5)
+
+
 def test_equal_features_have_a_gradient():
     """The distance of equal features has no gradient; it must not be a NaN."""
     features = torch.ones(3, 4, 2, requires_grad=True)
@@ -168,6 +325,19 @@ def test_feature_smoothing_moves_features_towards_their_neighbours():
     assert (moved[far] - features[far]).abs().max() < 0.3
     assert smoothing.count.sum() == 0
     assert BINS == 20
+
+
+def test_statistics_are_running_averages():
+    """0.9 of what they were and 0.1 of the epoch's; all of the epoch's at first; a bin without photos keeps its own."""
+    smoothing = FeatureSmoothing(1)
+    for values, place in (((1.0, 3.0), 0.52), ((8.0, 10.0, 12.0), 0.53), ((5.0,), 0.98)):
+        targets = torch.full((len(values), 4), place)
+        smoothing.gather(torch.tensor(values)[:, None, None].expand(-1, 4, 1), targets)
+        smoothing.update()
+    assert smoothing.mean[:, 10, 0].tolist() == pytest.approx([0.9 * 2 + 0.1 * 10] * 4)
+    assert smoothing.variance[:, 10, 0].tolist() == pytest.approx([0.9 * 2 + 0.1 * 4] * 4)  # of n - 1
+    assert smoothing.mean[:, 19, 0].tolist() == [5] * 4
+    assert smoothing.seen.sum() == 8
 
 
 def test_synthetic_samples_lie_among_the_rare_ones():

@@ -70,6 +70,7 @@ TOGETHER = [
     (SetPredictionRecipe, {"low": 4.0}, "low=4.0 must be less than high=3.5"),
     (SetPredictionRecipe, {"views": 0}, "learns from scored crops and views=0 gives none"),
     (SetPredictionRecipe, {"smoothing": "distillation", "epochs": 40}, "distil_from=40: with epochs=40"),
+    (CBLNetRecipe, {"imbalance": "rrt", "epochs": 1}, "Give --epochs 2 or more"),
     (CBLNetRecipe, {"batch": 1, "side": 32}, "cannot learn from one photo a step with side=32"),
 ]
 
@@ -88,6 +89,7 @@ def test_numbers_that_do_not_fit_together(recipe, changes, says):
         (SetPredictionRecipe, {"views": 0, "smoothing": "distillation"}),
         (SetPredictionRecipe, {"epochs": 40}),
         (SetPredictionRecipe, {"smoothing": "distillation", "epochs": 41}),
+        (CBLNetRecipe, {"imbalance": "rrt", "epochs": 2}),
         (CBLNetRecipe, {"batch": 1, "side": 64}),
         (CBLNetRecipe, {"batch": 2, "side": 32}),
         (CBLNetRecipe, {"batch": 1, "side": 32, "train_norm": False}),

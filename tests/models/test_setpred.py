@@ -67,6 +67,49 @@ def test_the_assignment_is_optimal():
         assert sorted(columns.tolist()) == list(range(count))
 
 
+def cost_by_hand(box, logit, wanted):
+    """Of giving a crop (xyxy) to a proposal (centre and size): L1 times 5, GIoU times -2, focal difference times 2."""
+    centre = [(wanted[0] + wanted[2]) / 2, (wanted[1] + wanted[3]) / 2, wanted[2] - wanted[0], wanted[3] - wanted[1]]
+    found = [box[0] - box[2] / 2, box[1] - box[3] / 2, box[0] + box[2] / 2, box[1] + box[3] / 2]
+    across = max(0.0, min(found[2], wanted[2]) - max(found[0], wanted[0]))
+    down = max(0.0, min(found[3], wanted[3]) - max(found[1], wanted[1]))
+    union = box[2] * box[3] + centre[2] * centre[3] - across * down
+    hull = (max(found[2], wanted[2]) - min(found[0], wanted[0])) * (max(found[3], wanted[3]) - min(found[1], wanted[1]))
+    giou = across * down / union - (hull - union) / hull
+    p = 1 / (1 + math.exp(-logit))
+    valid, invalid = -0.25 * (1 - p) ** 2 * math.log(p), -0.75 * p**2 * math.log(1 - p)
+    return 5 * sum(abs(a - b) for a, b in zip(box, centre, strict=True)) - 2 * giou + 2 * (valid - invalid)
+
+
+def test_what_an_assignment_costs(network):
+    """Of all ways to give three crops to five proposals the chosen one has the least cost by the paper's formula."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        found = np.concatenate([rng.uniform(0.3, 0.7, (5, 2)), rng.uniform(0.1, 0.6, (5, 2))], axis=1)
+        corner = rng.uniform(0.0, 0.4, (3, 2))
+        wanted = np.concatenate([corner, corner + rng.uniform(0.1, 0.6, (3, 2))], axis=1)
+        logits = rng.normal(0, 1, 5)
+        cost = [[cost_by_hand(box, logit, crop) for crop in wanted] for box, logit in zip(found, logits, strict=True)]
+        best = min(itertools.permutations(range(5), 3), key=lambda rows: sum(cost[r][c] for c, r in enumerate(rows)))
+        rows, columns = network._assignment(*(torch.tensor(part).float() for part in (found, logits, wanted)))
+        assert dict(zip(columns.tolist(), rows.tolist(), strict=True)) == dict(enumerate(best))
+
+
+@pytest.mark.parametrize(
+    ("other", "because"),
+    [
+        ([0.7, 0.5, 0.4, 0.4], "as far by L1 (0.2), it overlaps by a third instead of 0.64"),
+        ([0.5, 0.5, 0.4, 0.63], "it overlaps a little less (0.635) and is further by L1 (0.23)"),
+        ([0.5, 0.5, 0.4, 0.62], "it overlaps a little more (0.645) but is further by L1 (0.22)"),
+    ],
+)
+def test_both_distances_count_in_the_assignment(network, other, because):
+    """A crop goes to a proposal that is 0.1 too wide and too high, and not to the *other*, equally valid one."""
+    found = torch.tensor([other, [0.5, 0.5, 0.5, 0.5]])
+    rows, _ = network._assignment(found, torch.zeros(2), torch.tensor([[0.3, 0.3, 0.7, 0.7]]))
+    assert rows.tolist() == [1], because
+
+
 def test_padding_changes_no_assignment():
     """With the paper's padding every proposal costs what it costs to be called invalid, or valid: the same optimum."""
     generator = torch.Generator().manual_seed(1)
@@ -97,6 +140,45 @@ def test_focal_loss_with_hard_labels_is_the_usual_one():
     chance = logits.sigmoid()
     expected = -0.25 * (1 - chance[0]) ** 2 * chance[0].log() - 0.75 * chance[1] ** 2 * (1 - chance[1]).log()
     assert focal_loss(logits, labels).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def soft_focal(logits, labels):
+    """Lin et al.'s focal loss, α 0.25 and γ 2, each term between that of a right and that of a wrong crop: a sum."""
+    total = 0.0
+    for logit, label in zip(logits.tolist(), labels, strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        right = p * label + (1 - p) * (1 - label)
+        weight = 0.25 * label + 0.75 * (1 - label)
+        total -= weight * (1 - right) ** 2 * (label * math.log(p) + (1 - label) * math.log(1 - p))
+    return total
+
+
+@pytest.mark.parametrize(("smoothing", "labels"), [("quality", [1, 0.25, 0, 0]), ("none", [1, 0, 0, 0])])
+def test_quality_guides_the_labels(monkeypatch, smoothing, labels):
+    """Of four proposals one is the good crop, one a middling crop (2.75), one a bad one (1) and one like no other."""
+    torch.manual_seed(0)
+    network = SetPrediction(dataclasses.replace(SMALL, smoothing=smoothing, queries=4)).eval()
+    boxes = torch.tensor([[0.5, 0.5, 0.8, 0.8], [0.3, 0.3, 0.4, 0.4], [0.7, 0.7, 0.4, 0.4], [0.5, 0.5, 0.2, 0.2]])
+    corners = torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], dim=1)
+    logits = torch.tensor([0.5, 1.0, -0.3, -2.0])
+    monkeypatch.setattr(network, "_decoded", lambda maps: [(boxes[None], logits[None])])
+    views = dataclasses.replace(photo(), boxes=corners[:3], scores=torch.tensor([4.0, 2.75, 1.0]), good=corners[:1])
+    terms = {name: value.item() for name, value in network.batch_loss([views]).items()}
+    assert terms == pytest.approx({"l1": 0, "giou": 0, "focal": 2 * soft_focal(logits, labels)}, abs=1e-5)
+
+
+def test_the_teacher_gives_the_soft_labels():
+    """Eq. 6: the last layer's validity learns from the teacher's, of the same anchors, and not from its own."""
+    torch.manual_seed(0)
+    network = SetPrediction(dataclasses.replace(SMALL, smoothing="distillation", distil_from=0)).eval()
+    network.begin_epoch(0)
+    with torch.no_grad():
+        network.teacher.class_embed.weight.normal_()
+        network.teacher.class_embed.bias.fill_(1.0)
+        (_, own), (_, taught) = network.features(photo().maps), network.teacher.features(photo().maps)
+        loss = network.batch_loss([photo()])["distillation"].item()
+    assert (own - taught).abs().min() > 0.01
+    assert loss == pytest.approx(2 * soft_focal(torch.logit(own[0]), taught[0].tolist()) / len(GOOD), rel=1e-4)
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHING)
@@ -236,6 +318,41 @@ def test_proposals_can_begin_apart():
         network.start.fill_(0.3)
     network.prepare(best)
     assert (network.start == 0.3).all()
+
+
+def test_photos_of_a_step_have_a_random_size():
+    """Sides from 0.8 to 1.33 times the recipe's, all of a step alike; 480 to 800 in the paper, by steps of 32."""
+    torch.manual_seed(0)
+    recipe = dataclasses.replace(SMALL, side=128, multiscale=True, encoders=0, decoders=1)
+    network, sizes = SetPrediction(recipe).train(), []
+    network.backbone.register_forward_pre_hook(lambda module, given: sizes.append(tuple(given[0].shape)))
+    batch = [dataclasses.replace(photo(seed), image=torch.randn(1, 3, 128, 128), maps=None) for seed in range(2)]
+    with torch.no_grad():
+        for _ in range(8):
+            network.batch_loss(batch)
+    assert set(sizes) == {(2, 3, side, side) for side in (96, 128, 160)}
+    whole = SetPrediction(dataclasses.replace(SMALL, side=608, multiscale=True, encoders=0, decoders=1))
+    found = {whole._resized(torch.zeros(1, 3, 8, 8)).shape[2] for _ in range(150)}
+    assert found == set(range(480, 801, 32))
+    fixed = SetPrediction(dataclasses.replace(recipe, multiscale=False))
+    fixed.backbone.register_forward_pre_hook(lambda module, given: sizes.append(tuple(given[0].shape)))
+    sizes.clear()
+    with torch.no_grad():
+        for _ in range(3):
+            fixed.batch_loss(batch)
+    assert set(sizes) == {(2, 3, 128, 128)}
+
+
+def test_the_first_layers_of_a_resnet_do_not_learn():
+    """The stem and the first stage, of three blocks, as detectors keep them; all else learns, in training as well."""
+    with torch.device("meta"):
+        network = SetPrediction(dataclasses.replace(SMALL, backbone="resnet50", dilated=True, freeze_backbone=False))
+        small = SetPrediction(dataclasses.replace(SMALL, freeze_backbone=False))
+    still = {name for name, parameter in network.train().named_parameters() if not parameter.requires_grad}
+    first = tuple(f"backbone.stride8.{block}." for block in range(4))
+    assert still == {name for name, _ in network.named_parameters() if name.startswith(first)}
+    assert {name.split(".")[2] for name in still} == {"0", "1", "2", "3"}
+    assert all(parameter.requires_grad for parameter in small.train().parameters())
 
 
 def test_what_counts_in_the_assignment(network):

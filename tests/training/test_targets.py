@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 
 from autocrop import boxes as bx
 from autocrop.datasets import Sample, Votes
-from autocrop.training.targets import SMALLEST_SIDE, jittered, scored_views, trimmed
+from autocrop.datasets.base import Scale
+from autocrop.training.targets import SMALLEST_SIDE, good_crops, jittered, scored_views, trimmed
 
 BEST = np.array([[0.2, 0.1, 0.8, 0.9]], np.float32)
 
@@ -18,6 +20,40 @@ def test_one_best_crop_becomes_scores():
     assert scores == pytest.approx(1 + 4 * bx.iou(views, BEST)[:, 0])
     assert scores.max() > 4
     assert scores.min() < 3
+
+
+def test_winners_near_the_best_crop_are_good_crops():
+    """Of clear votes, four of five or more, and of what overlaps the best crop by 0.7 or more."""
+
+    def narrower(by):  # of a width of 0.6
+        return [0.2, 0.1, 0.8 - by, 0.9]
+
+    pairs = [
+        [narrower(0.06), narrower(0.03)],  # the first won, 5 to 0
+        [narrower(0.09), narrower(0.12)],  # the second won, 1 to 4
+        [narrower(0.15), narrower(0.01)],  # 3 to 2 is not clear
+        [narrower(0.02), narrower(0.05)],  # nor is 2 to 3
+        [narrower(0.24), narrower(0.04)],  # the winner overlaps by 0.6
+        [narrower(0.165), narrower(0.3)],  # and this one by 0.725
+    ]
+    votes = Votes(np.array(pairs, np.float32), np.array([[5, 0], [1, 4], [3, 2], [2, 3], [4, 1], [4, 1]]))
+    sample = Sample(Path("a.jpg"), 300, 200, BEST, votes=votes)
+    expected = np.array([BEST[0], narrower(0.06), narrower(0.12), narrower(0.165)], np.float32)
+    assert good_crops(sample) == pytest.approx(expected)
+    assert good_crops(dataclasses.replace(sample, votes=None)) == pytest.approx(BEST)
+
+
+def test_crops_of_high_scores_are_good_crops():
+    """From 4 on for GAICD and from its own scale's mark for others, the best first; else those tied for the best."""
+    boxes = np.stack([np.array([0, 0, 1, 1 - i / 10], np.float32) for i in range(4)])
+
+    def found(*scores, scale=None):
+        sample = Sample(Path("a.jpg"), 300, 200, boxes, scores=np.array(scores, np.float32), scale=scale)
+        return [round(10 * float(1 - box[3])) for box in good_crops(sample)]
+
+    assert found(4.0, 3.9, 5.0, 1.0) == [2, 0]
+    assert found(3.0, 3.9, 2.0, 3.9) == [1, 3]
+    assert found(1.9, 2.0, 3.0, 1.0, scale=Scale(good=2.0, gap=0.5)) == [2, 1]
 
 
 def test_annotated_scores_are_used_as_they_are():
