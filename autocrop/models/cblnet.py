@@ -82,6 +82,10 @@ class CBLNetRecipe(Recipe):
                 f"positive={self.positive} must not be more than negative={self.negative}: "
                 "no two sides are both near each other and far apart."
             )
+        if self.imbalance == "rrt" and self.epochs < 2:
+            raise UsageError(
+                "imbalance=rrt trains in two rounds, and epochs=1 leaves no first one. Give --epochs 2 or more."
+            )
         self.check_norm(self.batch)
 
     def check_norm(self, photos: int) -> None:
