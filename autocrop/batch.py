@@ -271,8 +271,17 @@ def _not_worth_it(crop: Crop, min_gain: float | None) -> str:
     """Why a photo had better stay as it is; empty if it had not."""
     if min_gain is None or crop.score - crop.score_full >= min_gain:
         return ""
-    gain = crop.score - crop.score_full
-    return f"the best crop scores {gain:+.2f} against the whole photo, less than --min-gain {min_gain:g}"
+    gain = _below(crop.score - crop.score_full, min_gain)
+    return f"the best crop scores {gain} against the whole photo, less than --min-gain {min_gain:.15g}"
+
+
+def _below(value: float, limit: float) -> str:
+    """*value* with its sign, and with as many digits, two at least, as show that it is less than *limit*."""
+    for digits in range(2, 16):
+        rounded = round(float(value), digits) + 0.0  # no minus before a zero
+        if rounded < limit:
+            return f"{rounded:+.{digits}f}"
+    return f"{value:+.17g}"
 
 
 def _checked(crop: Crop, size: tuple[int, int]) -> Crop:

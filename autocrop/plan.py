@@ -347,7 +347,7 @@ class Plan:
         inside = len(source.folder.parts) if source.found else 0
         root, parts = (folder.parents[inside - 1] if inside else folder), folder.parts[len(folder.parts) - inside :]
         explained = [EXPLANATION] if _is_explanation(source.path) else []
-        for pattern in [*_crop_patterns(self.options.name), *explained]:
+        for pattern in [*_crop_patterns(self.options.name, self.options.output is None), *explained]:
             match = pattern.fullmatch(source.path.with_suffix("").absolute().as_posix())
             if match is None:
                 continue
@@ -451,6 +451,11 @@ def check_name(options: Options) -> None:
         raise UsageError(f"--name {options.name} lacks {{label}}: a photo's crops would all have one name.")
     if options.top > 1 and "rank" not in used:
         raise UsageError(f"--name {options.name} lacks {{rank}}: with --top a photo's crops would all have one name.")
+    if options.output is None and not options.dry_run and options.format != SIDECAR and not _tells_crops(options.name):
+        raise UsageError(
+            f"--name {options.name}: beside the photos its crops could not be told from photos, and the next run would "
+            "crop them again. Add {label} or a word, as in {stem}_small, or choose a folder with -o."
+        )
 
 
 def identity(path: Path) -> str:
@@ -470,9 +475,21 @@ def _folder_identity(folder: str) -> str:
     return os.path.realpath(folder)
 
 
+def _tells_crops(template: str) -> bool:
+    """Whether the names that a template makes are known for those of crops: by a label, or a word of its own."""
+    parts = list(string.Formatter().parse(template))
+    return any(name == "label" or any(sign.isalnum() for sign in literal) for literal, name, _, _ in parts)
+
+
 @functools.cache
-def _crop_patterns(template: str) -> list[re.Pattern[str]]:
-    """What the paths of crops look like, without extension: the folder that the photo may be in, and its stem."""
+def _crop_patterns(template: str, beside: bool) -> list[re.Pattern[str]]:
+    """What the paths of crops look like, without extension: the folder that the photo may be in, and its stem.
+
+    Args:
+        template: of the names of this run's outputs.
+        beside: they go beside the photos. Only there a word in the template is enough: elsewhere it may be that of a
+            folder with photos of the same names.
+    """
     label = rf"(?:crop|[\d.]+x[\d.]+|{'|'.join(map(re.escape, presets.PRESETS))})"
     patterns = []
     for text in dict.fromkeys((template, DEFAULT_NAME)):
@@ -483,6 +500,6 @@ def _crop_patterns(template: str) -> list[re.Pattern[str]]:
                 known = {"stem": r"(?P<stem>[^/]+)", "label": label, "rank": r"(?:_\d+)?", "folder": r"[^/]+"}[name]
                 expression += r"(?P=stem)" if name == "stem" and "stem" in used else known
                 used.add(name)
-        if "label" in used:  # without it any name would do
+        if "label" in used or (beside and _tells_crops(text)):  # else any name would do
             patterns.append(re.compile(rf"(?P<place>.*?)/?{expression}(?:-\d+)?"))
     return patterns

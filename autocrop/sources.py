@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 from collections import Counter
@@ -93,9 +94,14 @@ class Sources:
 def read_list(content: bytes) -> list[Path]:
     """The paths in a list of files: one a line, or, as ``find -print0`` writes them, each ended by a NUL.
 
+    A byte order mark is no part of the first path; lists in UTF-16, as PowerShell writes them, have one, too.
+
     Raises:
         AutocropError: there are none.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = os.fsencode(content.decode("utf-16", "replace"))
+    content = content.removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in content else b"\n"
     names = [name.rstrip(b"\r") if separator == b"\n" else name for name in content.split(separator)]
     paths = [Path(os.fsdecode(name)) for name in names if name.strip()]

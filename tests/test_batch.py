@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch import run
+from autocrop.batch import _not_worth_it, run
 from autocrop.cli.console import Silent
 from autocrop.cli.report import Report
 from autocrop.errors import UsageError
@@ -13,6 +13,7 @@ from autocrop.finish import Fit
 from autocrop.guard import Region
 from autocrop.manifest import Status, Target
 from autocrop.plan import Options, Plan, make_targets
+from autocrop.search import Crop
 
 SQUARE = [Target("1x1", (1, 1))]
 
@@ -280,3 +281,49 @@ def test_a_side_that_is_too_long_for_the_format(engine, tmp_path):
     assert failed.status is Status.FAILED
     assert "wide.png: 16400x80 pixels do not go into a WEBP, whose sides have 16383 at most." in failed.reason
     assert crop_all(engine, [wide], targets=targets, upscale=True)[0].size == (16_400, 80)
+
+
+@pytest.mark.parametrize(
+    ("score", "limit", "says"),
+    [
+        (3.1, 0.2, "scores +0.10 against the whole photo, less than --min-gain 0.2"),
+        (3.1999, 0.2, "scores +0.1999 against the whole photo, less than --min-gain 0.2"),
+        (3.19996, 0.2, "scores +0.19996 against"),
+        (2.999, 0.2, "scores +0.00 against"),
+        (2.999, 0.0, "scores -0.001 against the whole photo, less than --min-gain 0"),
+        (2.5, 0.2, "scores -0.50 against"),
+    ],
+)
+def test_a_gain_that_is_too_small_looks_it(score, limit, says):
+    """As many digits as make the sentence true, and no minus before a zero."""
+    assert says in _not_worth_it(Crop((0, 0, 1, 1), score, None, 3.0, (9, 9)), limit)
+
+
+def test_kept_photos_are_listed_once(engine, photo, capsys):
+    """By their line where they have one, else by the summary."""
+    others = [shutil.copy(photo, photo.with_name(f"{number}.jpg")) for number in range(22)]
+    results = crop_all(engine, others, min_gain=99.0)
+    for verbose in (True, False):
+        report = Report(len(others), Silent(), verbose=verbose)
+        for result in results:
+            report.add(result)
+        report.summary(1.0)
+        assert capsys.readouterr().err.count(str(others[3])) == 1
+
+
+def test_the_last_outcome_counts(engine, photo, tmp_path, capsys):
+    """A photo that failed while it was half there, and was cropped later, has not failed."""
+    report = Report(0, Silent())
+    half = tmp_path / "half.jpg"
+    half.write_bytes(photo.read_bytes()[:9000])
+    other = tmp_path / "other.jpg"
+    other.write_bytes(b"bad")
+    for _ in range(2):
+        for path in (half, other):
+            report.again(path)
+            for result in crop_all(engine, [path]):
+                report.add(result)
+        shutil.copy(photo, half)
+    capsys.readouterr()
+    report.summary(1.0)
+    assert capsys.readouterr().err.startswith("1 cropped, 1 failed: 2 photos")

@@ -45,6 +45,31 @@ def test_bad_templates_are_refused(template, says):
         Plan(Options(TWO, top=2, name=template))
 
 
+@pytest.mark.parametrize("name", ["{stem}", "{folder}/{stem}", "{stem}_{folder}", "{stem}{rank}"])
+def test_crops_beside_photos_can_be_told_from_them(tmp_path, name):
+    """By name alone; elsewhere, and where nothing is written, that is not needed."""
+    with pytest.raises(UsageError, match="next run would crop them again"):
+        Plan(Options(name=name, format=".png"))
+    Plan(Options(name=name, output=tmp_path / "out"))
+    Plan(Options(name=name, dry_run=True))
+
+
+@pytest.mark.parametrize("name", ["{stem}_small", "crops/{stem}", "small of {stem}{rank}"])
+def test_a_word_tells_crops_from_photos(photo, tmp_path, name):
+    """The crops of a template without a label, but with a word, are not cropped again; elsewhere they are photos."""
+    shutil.copy(photo, tmp_path / "photo_smaller.jpg")
+    options = Options(name=name, format=".png")
+    first = Plan.make(Sources(recursive=True).find([tmp_path]), options)
+    for job in first.jobs():
+        job.wanted[0].files[0].parent.mkdir(exist_ok=True)
+        shutil.copy(photo, job.wanted[0].files[0])
+    second = Plan.make(Sources(recursive=True).find([tmp_path]), options)
+    assert [job.path.name for job in second.jobs()] == ["photo.jpg", "photo_smaller.jpg"]
+    assert second.former == 2
+    elsewhere = Options(name=name, output=tmp_path / "out")
+    assert len(Plan.make(Sources(recursive=True).find([tmp_path]), elsewhere)) == 4
+
+
 def test_format_of_all_outputs(photo, tmp_path):
     """--format chooses the extension, however it is written."""
     plan = Plan.make([photo], Options(output=tmp_path / "out", format=extension("WebP")))

@@ -86,3 +86,9 @@ def test_lists_of_files():
     assert read_list(b"a\nb.jpg\0c.jpg\0") == [Path("a\nb.jpg"), Path("c.jpg")]
     with pytest.raises(AutocropError, match="empty"):
         read_list(b"\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_that_windows_writes(encoding):
+    """A byte order mark is no part of a name."""
+    assert read_list("é.jpg\r\nb c.jpg\r\n".encode(encoding)) == [Path("é.jpg"), Path("b c.jpg")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,7 @@ def apply(
     from autocrop.batch import default_jobs
     from autocrop.cli.crop import carried, work
     from autocrop.images import MAX_PIXELS
-    from autocrop.manifest import read_rows
+    from autocrop.manifest import Row, read_rows
     from autocrop.plan import Options, Plan, extension
 
     if lossless and quality:
@@ -56,9 +57,22 @@ def apply(
         carry=carried(carry),
         thumbnails=contact_sheet is not None,
     )
-    plan = Plan.from_rows(read_rows(_lines(manifest)), options)
+    rows = list(read_rows(_lines(manifest)))
+    _check_folder(manifest, [row.path for row in rows if isinstance(row, Row)])
+    plan = Plan.from_rows(rows, options)
     show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
     work(None, plan, jobs or default_jobs(), show, sheet=contact_sheet)
+
+
+def _check_folder(manifest: Path, photos: list[Path]) -> None:
+    """Say once, instead of for every photo, that this is not the folder from which the manifest's paths count."""
+    if any(path.is_absolute() or os.path.lexists(path) for path in photos) or not photos:
+        return
+    name = "the manifest" if manifest == Path("-") else manifest
+    raise UsageError(
+        f"None of the photos of {name} is here, as {photos[0]}: its paths count from the current folder, {Path.cwd()}. "
+        "Go to the folder in which the manifest was made."
+    )
 
 
 def _lines(path: Path) -> list[str]:

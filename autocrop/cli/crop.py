@@ -126,6 +126,8 @@ def crop(
         min_gain=min_gain,
         thumbnails=contact_sheet is not None,
     )
+    if options.fit is not None and all(target.ratio is None for target in options.targets):
+        raise UsageError("--fit fills what a ratio leaves empty. Give a --ratio, --size or --preset, too.")
     show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
 
     def load() -> Engine:
@@ -251,6 +253,8 @@ def _watch(paths: list[Path], sources: Sources, plan: Plan, engine: Engine, jobs
         try:
             for ready in Watcher(lambda: sources.find(paths)).rounds():
                 plan.add(ready)
+                for source in ready:
+                    report.again(source.path)
                 plan.settled.clear()  # the crops themselves, where they go beside the photos
                 with stops_on_interrupt(signal.SIGTERM) as stop:
                     for result in run(engine, plan, jobs, stop):

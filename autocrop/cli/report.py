@@ -48,12 +48,17 @@ class Report:
         self._photos: set[Path] = set()
         self.counts: Counter[Status] = Counter()
         """Crops by what became of them; a photo that failed counts as one."""
-        self._failed: list[str] = []
+        self._failed: dict[Path, list[str]] = {}
         self._kept: list[str] = []
         self._skipped: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
         self._noted: defaultdict[str, dict[Path, None]] = defaultdict(dict)
         """The photos that a note is about."""
+
+    def again(self, path: Path) -> None:
+        """A photo is tried again: if it has failed before, that is forgotten, since its last outcome counts."""
+        if path in self._failed:
+            self.counts[Status.FAILED] -= len(self._failed.pop(path))
 
     def add(self, result: Result) -> None:
         """Count a result, and print it if it is to have a line."""
@@ -68,7 +73,7 @@ class Report:
         if self._json:
             typer.echo(json.dumps(result.to_dict(*self._model), ensure_ascii=False))
         if result.status is Status.FAILED:
-            self._failed.append(describe(result, self._verbose))
+            self._failed.setdefault(result.path, []).append(describe(result, self._verbose))
             if self._debug and result.error is not None:
                 self._bar.say("".join(traceback.format_exception(result.error)).rstrip())
         elif result.status is Status.SKIPPED:
@@ -101,7 +106,8 @@ class Report:
             note(f"  skipped: {count} × {reason}")
         for text, count in self._notes.most_common():
             note(f"  note: {count} × {text}: {_named(list(self._noted[text]))}")
-        for text in [*self._kept, *self._failed]:
+        kept = [] if self._lines else self._kept
+        for text in [*kept, *(text for texts in self._failed.values() for text in texts)]:
             note(f"  {text}")
 
 

@@ -98,6 +98,19 @@ def test_apply_fails_line_by_line(album):
     assert [path.name for path in (album.parent / "out").iterdir()] == ["p0_1x1.jpg"]
 
 
+def test_apply_from_another_folder(album):
+    """One sentence that says so, and not one for each photo; where some are there, the others fail alone."""
+    found = autocrop("album", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
+    (album / "crops.jsonl").write_text(found.stdout)
+    done = autocrop("apply", "crops.jsonl", "-o", "out", cwd=album)
+    assert done.returncode == 2
+    assert f"{Path('album/p0.jpg')}: its paths count from the current folder, {album}." in done.stderr
+    assert done.stderr.count("\n") == 1
+    (album / "p0.jpg").unlink()
+    done = autocrop("apply", "album/crops.jsonl", "-o", "out", cwd=album.parent)
+    assert "2 cropped, 1 failed" in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_killed_and_run_again(album):
     """Whenever the run dies: what is there is whole, and the next run completes it to what it would have been."""
@@ -182,12 +195,19 @@ def test_interrupted_twice(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
 def test_watching_a_folder(photo, tmp_path):
-    """A photo that arrives in two pieces is cropped once, when it is whole; Ctrl-C ends it with a summary and 0."""
+    """A photo that arrives in two pieces is cropped once, when it is whole; Ctrl-C ends it with a summary and 0.
+
+    One that comes so slowly that it fails before it is whole has not failed in the end.
+    """
     inbox = tmp_path / "inbox"
     inbox.mkdir()
+    (inbox / "slow.jpg").write_bytes(photo.read_bytes()[:9000])
     process = popen(inbox, "--watch", "-o", tmp_path / "out", "--ratio", "1:1", cwd=tmp_path)
     assert "Watching" in process.stderr.readline()
+    assert process.stderr.readline().startswith("failed: ")
     data = photo.read_bytes()
+    (inbox / "slow.jpg").write_bytes(data)
+    assert "slow_1x1.jpg" in process.stderr.readline()
     with (inbox / "new.jpg").open("wb") as file:
         file.write(data[: len(data) // 2])
         file.flush()
@@ -198,7 +218,8 @@ def test_watching_a_folder(photo, tmp_path):
     _, messages = process.communicate(timeout=30)
     assert "new_1x1.jpg" in line
     assert process.returncode == 0, messages
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new_1x1.jpg"]
+    assert "2 cropped: 2 photos" in messages
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["new_1x1.jpg", "slow_1x1.jpg"]
 
 
 def test_mutated_files(tmp_path):
@@ -247,6 +268,7 @@ def test_from_stdin_to_stdout(photo):
         (["photo.jpg", "--watch"], 2, "needs folders"),
         (["photo.jpg", "--preset", "instagram"], 2, "There is no preset"),
         (["photo.jpg", "--name", "{x}"], 2, "the fields are"),
+        (["photo.jpg", "--fit", "pad"], 2, "Give a --ratio, --size or --preset, too"),
         (["apply", "missing.jsonl"], 2, "cannot be read"),
         (["apply", "photo.jpg"], 2, "no manifest"),
     ],
