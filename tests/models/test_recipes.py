@@ -50,7 +50,7 @@ def test_numbers_beyond_their_bounds(recipe, name, value):
 
 @pytest.mark.parametrize(("recipe", "fields"), BEYOND.items())
 def test_bounds_themselves_are_allowed(recipe, fields):
-    """All of a field's range but its ends beyond doubt: 0 switches a term off, 1 is a whole share."""
+    """Zero switches a term off, and one is a whole share."""
     for name in fields.keys() & {"alignment", "uniformity", "slack", "stretch", "l1", "giou", "most", "theta", "near"}:
         assert getattr(recipe(**{name: 0.0}), name) == 0
     for name in fields.keys() & {"inverse_power", "negative", "match_focal", "near", "most", "theta"}:
