@@ -284,9 +284,9 @@ class SetPrediction(Proposer):
     def _teach(self, theta: float) -> None:
         """Let the teacher take *theta* from the student and keep the rest of itself."""
         assert self.teacher is not None
-        own = self.state_dict()
+        own, learnt = self.state_dict(), dict(self.teacher.named_parameters())
         for name, value in self.teacher.state_dict().items():
-            if name in dict(self.teacher.named_parameters()):
+            if name in learnt:
                 value.mul_(1 - theta).add_(own[name], alpha=theta)
             else:  # a buffer: BatchNorm's statistics are averages already
                 value.copy_(own[name])
