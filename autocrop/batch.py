@@ -139,7 +139,8 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan, previews: list[NDAr
         return
     photo = open_photo(path, options.max_pixels)
     search = _Search(engine, photo, options, previews)
-    for wanted in to_do:
+    for turning in to_do:
+        wanted = dataclasses.replace(turning, target=turning.target.facing((photo.width, photo.height)))
         try:
             crops = search.crops(wanted)
             for crop in crops:  # padding, and rows of a manifest, know no bounds

@@ -6,6 +6,7 @@ be checked (``photo``), to shape the output (``size``, ``label``), or for people
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,16 @@ class Target:
     ratio: Ratio | None = None
     size: tuple[int, int] | None = None
     """Pixels to which the crop is resized."""
+    turns: bool = False
+    """Whether it lies or stands as the photo does."""
+
+    def facing(self, photo: tuple[int, int]) -> Target:
+        """The target as it is for a photo of that (width, height)."""
+        if not self.turns or self.ratio is None or self.size is None:
+            return self
+        if (photo[0] - photo[1]) * (self.size[0] - self.size[1]) >= 0:  # a square is neither
+            return self
+        return dataclasses.replace(self, ratio=self.ratio[::-1], size=self.size[::-1])
 
 
 @dataclass(frozen=True)

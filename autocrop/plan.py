@@ -119,7 +119,7 @@ def make_targets(
         targets.append(Target(f"{size[0]}x{size[1]}", reduced(*size), size))
     for text in preset_names:
         preset = presets.preset(text)
-        targets.append(Target(preset.name, reduced(*preset.size), preset.size))
+        targets.append(Target(preset.name, reduced(*preset.size), preset.size, preset.turns))
     labels = [target.label for target in targets]
     if len(set(labels)) < len(labels):
         raise UsageError("Each ratio or size can be asked for once: their outputs would have the same name.")

@@ -23,6 +23,8 @@ class Preset:
     """A page that states the size."""
     checked: str
     """When somebody last compared it with its source, as YYYY-MM-DD."""
+    turns: bool = False
+    """Whether it lies or stands as the photo does: paper can be turned, a page's banner cannot."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,11 +54,11 @@ PRESETS = {
         Preset("youtube-banner", 2560, 1440, _GUIDE, "2026-11-21"),
         Preset("full-hd", 1920, 1080, "", ""),
         Preset("4k-uhd", 3840, 2160, "", ""),
-        Preset("print-10x15cm", 1772, 1181, "", ""),
-        Preset("print-4x6in", 1800, 1200, "", ""),
-        Preset("print-5x7in", 2100, 1500, "", ""),
-        Preset("print-8x10in", 2400, 3000, "", ""),
-        Preset("print-a4", 2480, 3508, "", ""),
+        Preset("print-10x15cm", 1772, 1181, "", "", turns=True),
+        Preset("print-4x6in", 1800, 1200, "", "", turns=True),
+        Preset("print-5x7in", 2100, 1500, "", "", turns=True),
+        Preset("print-8x10in", 2400, 3000, "", "", turns=True),
+        Preset("print-a4", 2480, 3508, "", "", turns=True),
     )
 }
 """By name. Those without a source are definitions: video standards, and paper at 300 dots an inch."""

@@ -327,3 +327,16 @@ def test_the_last_outcome_counts(engine, photo, tmp_path, capsys):
     capsys.readouterr()
     report.summary(1.0)
     assert capsys.readouterr().err.startswith("1 cropped, 1 failed: 2 photos")
+
+
+def test_prints_of_a_folder_stand_and_lie(engine, photo, tmp_path):
+    """One preset for all: each photo's print is turned as the photo is, and the manifest says so."""
+    with Image.open(photo) as image:
+        image.rotate(90, expand=True).save(tmp_path / "standing.jpg")
+    photos = [photo, tmp_path / "standing.jpg"]
+    results = crop_all(engine, photos, targets=make_targets([], [], ["print-10x15cm"]), upscale=True)
+    assert [result.size for result in results] == [(1772, 1181), (1181, 1772)]
+    for result in results:
+        with Image.open(result.output) as written:
+            assert written.size == result.size
+    assert [result.to_dict()["size"] for result in results] == [[1772, 1181], [1181, 1772]]

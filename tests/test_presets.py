@@ -1,4 +1,5 @@
 import datetime
+import math
 
 import pytest
 
@@ -26,3 +27,21 @@ def test_the_table_is_sound():
         assert bool(row.source) == bool(row.checked)
         if row.checked:
             datetime.date.fromisoformat(row.checked)
+
+
+@pytest.mark.parametrize(
+    ("name", "lying", "standing"),
+    [
+        ("print-10x15cm", (1772, 1181), (1181, 1772)),
+        ("print-a4", (3508, 2480), (2480, 3508)),
+        ("instagram-portrait", (1080, 1350), (1080, 1350)),
+    ],
+)
+def test_paper_is_turned_as_the_photo_is(name, lying, standing):
+    """A banner is not; a square photo is neither."""
+    (target,) = make_targets([], [], [name])
+    for photo, size in (((3000, 2000), lying), ((2000, 3000), standing), ((2000, 2000), preset(name).size)):
+        turned = target.facing(photo)
+        assert turned.size == size
+        assert turned.ratio == (size[0] // math.gcd(*size), size[1] // math.gcd(*size))
+        assert turned.label == name

@@ -352,4 +352,5 @@ def _list_presets(as_json: bool) -> None:
             typer.echo(json.dumps(dataclasses.asdict(preset)))
             continue
         source = f"{preset.source}, checked {preset.checked}" if preset.source else "by definition"
-        typer.echo(f"{preset.name:20} {preset.width:>4}x{preset.height:<5} {source}")
+        turns = ", turned as the photo is" if preset.turns else ""
+        typer.echo(f"{preset.name:20} {preset.width:>4}x{preset.height:<5} {source}{turns}")
