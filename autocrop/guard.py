@@ -24,6 +24,8 @@ from autocrop.ratio import Ratio
 
 MARGIN = 0.15
 """Room around a face, as a share of its width and height: the detector's box ends at the brow and the chin."""
+HAIR = 0.35
+"""Room above it instead, as a share of its height."""
 CANVAS_ROOM = 0.9
 """More room, where the canvas is enlarged anyway, as a share of a face's width and height."""
 MAIN = 0.5
@@ -184,8 +186,8 @@ class Guard:
         self._photo = np.array([*self.size, *self.size], np.float64)
         self._ratio, self._circle = ratio, circle
         self._tight = _outward(subjects.faces * self._photo, self._photo)
-        room = MARGIN * (self._tight[:, 2:] - self._tight[:, :2])
-        grown = np.concatenate([self._tight[:, :2] - room, self._tight[:, 2:] + room], axis=1)
+        size = self._tight[:, 2:] - self._tight[:, :2]
+        grown = np.concatenate([self._tight[:, :2] - (MARGIN, HAIR) * size, self._tight[:, 2:] + MARGIN * size], axis=1)
         self._roomy = _outward(grown, self._photo)
         heights = self._tight[:, 3] - self._tight[:, 1]
         highest = max(heights.max(initial=0), SMALLEST_MAIN * min(self.size) / MAIN)
