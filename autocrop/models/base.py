@@ -68,7 +68,10 @@ class Recipe:
     """Of the square that photos are warped to, in pixels; 0 keeps their aspect, with a short side of 256."""
     seed: int = 0
     average: float = 0.0
-    """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none."""
+    """Decay, per step, of the exponential moving average of the weights that is validated and kept; 0 for none.
+
+    The average is corrected for its beginning: the weights before the first step have no part in it.
+    """
 
     def __post_init__(self) -> None:
         """Check what a type cannot say.
