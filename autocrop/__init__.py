@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autocrop.api import Cropper, crop, list_models
     from autocrop.errors import AutocropError
-    from autocrop.search import Crop
+    from autocrop.search.crop import Crop
 
 __version__ = "0.1.0"
 __all__ = ["AutocropError", "Crop", "Cropper", "__version__", "crop", "list_models"]

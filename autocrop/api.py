@@ -12,15 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from autocrop import weights
-from autocrop.boxes import as_boxes, from_pixels
 from autocrop.engines import load_model
 from autocrop.errors import UsageError
-from autocrop.faces import NO_FACES, find_faces
-from autocrop.finish import AUTO, SHAPES, Fit
-from autocrop.guard import Region, Subjects
+from autocrop.geometry.boxes import as_boxes, from_pixels
+from autocrop.geometry.composition import CROP_SHAPES
+from autocrop.geometry.ratio import Ratio, as_ratio
 from autocrop.images import Photo, open_photo, photo_from_memory
-from autocrop.ratio import Ratio, as_ratio
-from autocrop.search import Crop, find_crops
+from autocrop.images.padding import AUTO, Fit
+from autocrop.search.crop import Crop
+from autocrop.search.faces import NO_FACES, find_faces
+from autocrop.search.subjects import Region, Subjects
+from autocrop.search.two_stage import find_crops
 
 Picture = str | PathLike[str] | Image.Image | NDArray[np.uint8]
 """A path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8."""
@@ -79,7 +81,7 @@ class Cropper:
             shape: ``"rectangle"``, or ``"circle"`` for a square whose corners are transparent.
             fit: where no crop of the ratio shows all people whole, or holds what to keep: ``"pad"`` or ``"blur"``
                 give one crop on a larger canvas instead.
-            pad_color: of ``"pad"``, as CSS has colours; ``"auto"`` is the mean of the edges that it touches.
+            pad_color: of ``"pad"``, as CSS has colors; ``"auto"`` is the mean of the edges that it touches.
 
         Raises:
             AutocropError: the photo cannot be read, or has no crop of that ratio, or none that holds what to keep.
@@ -89,8 +91,8 @@ class Cropper:
         preview = photo.preview()
         kept = [Region.of_box(box).pixels(size) for box in keep]
         subjects = Subjects(size, find_faces(preview) if self._faces else NO_FACES, kept)
-        if shape not in SHAPES:
-            raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(SHAPES)}.")
+        if shape not in CROP_SHAPES:
+            raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(CROP_SHAPES)}.")
         wanted = (1, 1) if ratio is None and shape == "circle" else as_ratio(ratio)
         filling = Fit(fit, pad_color) if fit else None
         features = self._engine.encode(preview)
@@ -116,10 +118,10 @@ class Cropper:
         if pixels.ndim != 2 or pixels.shape[1] != 4:
             raise UsageError(f"Boxes must have the shape [N, 4]; got {list(pixels.shape)}.")
         try:
-            normalised = as_boxes(from_pixels(pixels, photo.width, photo.height))
+            normalized = as_boxes(from_pixels(pixels, photo.width, photo.height))
         except ValueError as error:
             raise UsageError(str(error)) from error
-        return self._engine.score(self._engine.encode(photo.preview()), normalised)
+        return self._engine.score(self._engine.encode(photo.preview()), normalized)
 
 
 def crop(image: Picture, ratio: str | float | Ratio | None = None) -> Crop:

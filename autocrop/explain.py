@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from autocrop import boxes as bx
 from autocrop.engines import Features, OwnEngine
-from autocrop.search import Crop
+from autocrop.geometry import boxes as bx
+from autocrop.search.crop import Crop
 
 WIDTH = 960
 """Of the picture, in pixels."""
 LARGEST_HEIGHT = 720
 """Of the photo in it: a tall one is narrower than the picture."""
 GAP = 16
-COLOURS = ("#ffd400", "#ff5da2", "#35c9ff", "#7dff6b", "#ff9a3d", "#c08bff", "#ffffff", "#66ffe0")
+COLORS = ("#ffd400", "#ff5da2", "#35c9ff", "#7dff6b", "#ff9a3d", "#c08bff", "#ffffff", "#66ffe0")
 """Of the chosen crop, the second, the third and so on."""
 DARKENED = 0.45
 """Brightness of what the chosen crop leaves out."""
@@ -56,7 +56,7 @@ def explain(image: NDArray[np.uint8], crops: Sequence[Crop], maps: Maps) -> Imag
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     photo = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-    parts = [_centred(_boxes(photo, crops)), _legend(crops)]
+    parts = [_centered(_boxes(photo, crops)), _legend(crops)]
     if maps:
         parts.append(_panels(photo, maps))
     picture = Image.new("RGB", (WIDTH, sum(part.height for part in parts) + GAP * (len(parts) - 1)), "white")
@@ -125,12 +125,12 @@ def _boxes(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     font = _font(18)
     for rank, box in reversed(list(enumerate(boxes))):  # the best one on top
-        colour = COLOURS[rank % len(COLOURS)]
+        color = COLORS[rank % len(COLORS)]
         x1, y1, x2, y2 = box
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=4 if rank == 0 else 2)
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color, width=4 if rank == 0 else 2)
         # Numbers stand side by side where crops share a corner.
         x = x1 + 6 + 26 * sum(abs(x1 - other[0]) < 26 and abs(y1 - other[1]) < 26 for other in boxes[:rank])
-        draw.rectangle((x, y1 + 6, x + 22, y1 + 30), fill=colour)
+        draw.rectangle((x, y1 + 6, x + 22, y1 + 30), fill=color)
         draw.text((x + 11, y1 + 18), str(rank + 1), fill="black", font=font, anchor="mm")
     return picture
 
@@ -147,7 +147,7 @@ def _legend(crops: Sequence[Crop]) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for rank, crop in enumerate(crops):
         y = rank * line
-        draw.rectangle((8, y + 3, 26, y + 21), fill=COLOURS[rank % len(COLOURS)], outline="black")
+        draw.rectangle((8, y + 3, 26, y + 21), fill=COLORS[rank % len(COLORS)], outline="black")
         draw.text((17, y + 12), str(rank + 1), fill="black", font=_font(14), anchor="mm")
         text = f"score {crop.score:.3f}   {crop.width} x {crop.height} at {crop.box[0]}, {crop.box[1]}"
         draw.text((38, y + 12), text, fill="black", font=font, anchor="lm")
@@ -157,13 +157,13 @@ def _legend(crops: Sequence[Crop]) -> Image.Image:
 
 
 def _panels(photo: NDArray[np.uint8], maps: Maps) -> Image.Image:
-    """The maps over a grey copy of the photo, two in a row, with their titles."""
+    """The maps over a gray copy of the photo, two in a row, with their titles."""
     columns = min(2, len(maps))
     width = (WIDTH - GAP * (columns - 1)) // columns
     scale = min(width / photo.shape[1], LARGEST_HEIGHT / 2 / photo.shape[0], 1.0)
     size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     title, font = 26, _font(16)
     rows = -(-len(maps) // columns)
     picture = Image.new("RGB", (WIDTH, rows * (size[1] + title) + GAP * (rows - 1)), "white")
@@ -171,20 +171,20 @@ def _panels(photo: NDArray[np.uint8], maps: Maps) -> Image.Image:
     for number, (text, values) in enumerate(maps.items()):
         x, y = number % columns * (width + GAP), number // columns * (size[1] + title + GAP)
         draw.text((x, y + title / 2), text, fill="black", font=font, anchor="lm")
-        picture.paste(Image.fromarray(_heat(grey, values)), (x, y + title))
+        picture.paste(Image.fromarray(_heat(gray, values)), (x, y + title))
     return picture
 
 
-def _heat(grey: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A map, from its lowest value to its highest, in colours over the photo."""
+def _heat(gray: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A map, from its lowest value to its highest, in colors over the photo."""
     low, high = np.quantile(values, (0.01, 0.99))
     relative = np.clip((values - low) / max(float(high - low), 1e-9), 0, 1)
-    resized = cv2.resize(relative.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    coloured = cv2.applyColorMap((resized.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return np.asarray(0.65 * coloured + 0.35 * grey[..., None]).astype(np.uint8)
+    resized = cv2.resize(relative.astype(np.float32), gray.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    colored = cv2.applyColorMap((resized.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return np.asarray(0.65 * colored + 0.35 * gray[..., None]).astype(np.uint8)
 
 
-def _centred(picture: Image.Image) -> Image.Image:
+def _centered(picture: Image.Image) -> Image.Image:
     frame = Image.new("RGB", (WIDTH, picture.height), "white")
     frame.paste(picture, ((WIDTH - picture.width) // 2, 0))
     return frame

@@ -137,7 +137,7 @@ def model_part():
     from PIL import Image
 
     from autocrop.engines import load_model
-    from autocrop.search import find_crops
+    from autocrop.search.two_stage import find_crops
 
     engine = load_model(None, "cpu")
     with Image.open(SAMPLES / "coffee.jpg") as image:

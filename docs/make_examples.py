@@ -18,15 +18,15 @@ def row(cropper, path):
     photo = Image.open(path).convert("RGB")
     boxed = photo.copy()
     tiles = []
-    for ratio, colour in RATIOS:
+    for ratio, color in RATIOS:
         crop = cropper.find(path, ratio)[0]
         left, top, right, bottom = crop.box
-        ImageDraw.Draw(boxed).rectangle((left, top, right - 1, bottom - 1), outline=colour, width=4)
-        tiles.append((crop.apply(path), colour))
+        ImageDraw.Draw(boxed).rectangle((left, top, right - 1, bottom - 1), outline=color, width=4)
+        tiles.append((crop.apply(path), color))
     strip = [boxed.resize((round(boxed.width * ROW / boxed.height), ROW), Image.Resampling.LANCZOS)]
-    for tile, colour in tiles:
+    for tile, color in tiles:
         small = tile.resize((round(tile.width * ROW / tile.height), ROW), Image.Resampling.LANCZOS)
-        ImageDraw.Draw(small).rectangle((0, 0, small.width - 1, ROW - 1), outline=colour, width=4)
+        ImageDraw.Draw(small).rectangle((0, 0, small.width - 1, ROW - 1), outline=color, width=4)
         strip.append(small)
     joined = Image.new("RGB", (sum(s.width + GAP for s in strip) - GAP, ROW), "white")
     left = 0

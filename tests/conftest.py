@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.engines import Features
+from tests.helpers.engines import CenteredEngine
+from tests.helpers.samples import SAMPLES
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that they interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SAMPLES = Path(__file__).resolve().parent.parent / "docs" / "samples"
 
 
 @pytest.fixture
@@ -33,28 +31,10 @@ def photo(tmp_path):
     return path
 
 
-class CentredEngine:
-    """A model that likes one box: the score is minus the distance from it. Needs no weights."""
-
-    model = "centred"
-    device = "cpu"
-
-    def __init__(self, favourite=(0.2, 0.2, 0.7, 0.8)):
-        self.favourite = np.array(favourite, np.float32)
-        self.encoded = 0
-
-    def encode(self, image):
-        self.encoded += 1
-        return Features(None, image.shape[1] / image.shape[0])
-
-    def score(self, features, boxes):
-        return (5 - 10 * np.abs(boxes - self.favourite).mean(axis=1)).astype(np.float32)
-
-
 @pytest.fixture
 def engine():
-    """A model without weights whose favourite box is known."""
-    return CentredEngine()
+    """A model without weights whose favorite box is known."""
+    return CenteredEngine()
 
 
 @pytest.fixture

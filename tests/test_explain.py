@@ -7,7 +7,8 @@ from PIL import Image
 from autocrop import explain as explaining
 from autocrop import weights
 from autocrop.engines import Features, load_model
-from autocrop.search import Crop, find_crops
+from autocrop.search.crop import Crop
+from autocrop.search.two_stage import find_crops
 
 
 @pytest.mark.parametrize("model", sorted(weights.manifest()))

@@ -78,7 +78,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub():
-    """A Hub on this machine, whose behaviour a test may change."""
+    """A Hub on this machine, whose behavior a test may change."""
 
     class ThisHub(Hub):
         ranges: ClassVar = []

@@ -36,11 +36,12 @@ def apply(
 
     autocrop photos/ --ratio 4:3 --dry-run --json > crops.jsonl; then: autocrop apply crops.jsonl -o out/
     """
-    from autocrop.batch import default_jobs
+    from autocrop.batch.manifest import Row, read_rows
+    from autocrop.batch.options import Options, extension
+    from autocrop.batch.plan import Plan
+    from autocrop.batch.runner import default_jobs
     from autocrop.cli.crop import carried, work
     from autocrop.images import MAX_PIXELS
-    from autocrop.manifest import Row, read_rows
-    from autocrop.plan import Options, Plan, extension
 
     if lossless and quality:
         raise UsageError("--lossless copies a JPEG's blocks as they are: it has no --quality.")

@@ -20,12 +20,12 @@ from autocrop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autocrop.batch.contact_sheet import ContactSheet
+    from autocrop.batch.plan import Plan
+    from autocrop.batch.results import Result
+    from autocrop.batch.sources import Sources
     from autocrop.engines import Engine
-    from autocrop.finish import Fit
-    from autocrop.manifest import Result
-    from autocrop.plan import Plan
-    from autocrop.sheet import ContactSheet
-    from autocrop.sources import Sources
+    from autocrop.images.padding import Fit
 
 
 def crop(
@@ -83,12 +83,15 @@ def crop(
         _list_presets(as_json)
         return
 
-    from autocrop.batch import default_jobs
+    from autocrop.batch.naming import DEFAULT_NAME, SIDECAR
+    from autocrop.batch.options import Options, extension
+    from autocrop.batch.plan import Plan
+    from autocrop.batch.runner import default_jobs
+    from autocrop.batch.sources import Sources, read_list
+    from autocrop.batch.targets import make_targets
     from autocrop.engines import load_model
-    from autocrop.guard import Region
     from autocrop.images import MAX_PIXELS
-    from autocrop.plan import DEFAULT_NAME, SIDECAR, Options, Plan, extension, make_targets
-    from autocrop.sources import Sources, read_list
+    from autocrop.search.subjects import Region
 
     paths = list(photos or [])
     if files_from is not None:
@@ -172,9 +175,9 @@ def work(
         rename: changes results before they are shown.
         sheet: where a contact sheet goes; None for none.
     """
-    from autocrop.batch import run
+    from autocrop.batch.results import Status
+    from autocrop.batch.runner import run
     from autocrop.cli.report import Report
-    from autocrop.manifest import Status
 
     started = time.monotonic()
     photos, settled = len(plan), len(plan.settled)
@@ -209,10 +212,10 @@ def work(
 
 def _fit(fill: str | None, color: str | None) -> Fit | None:
     """What ``--fit`` and ``--pad-color`` mean together."""
-    from autocrop.finish import AUTO, Fit
+    from autocrop.images.padding import AUTO, Fit
 
     if color is not None and fill != "pad":
-        raise UsageError("--pad-color is the colour of --fit pad. Give both.")
+        raise UsageError("--pad-color is the color of --fit pad. Give both.")
     return Fit(fill, color or AUTO) if fill is not None else None
 
 
@@ -220,7 +223,7 @@ def _contact_sheet(path: Path | None, plan: Plan) -> AbstractContextManager[Cont
     """The contact sheet, ready to be opened, if one is wanted."""
     if path is None:
         return nullcontext()
-    from autocrop.sheet import ContactSheet
+    from autocrop.batch.contact_sheet import ContactSheet
 
     if plan.is_input(path):
         raise UsageError(f"--contact-sheet {path} is one of the photos. Choose another name.")
@@ -234,11 +237,11 @@ def carried(extensions: list[str] | None) -> list[str]:
 
 def _watch(paths: list[Path], sources: Sources, plan: Plan, engine: Engine, jobs: int, show: dict[str, bool]) -> None:
     """Crop the photos of folders as they come, until Ctrl-C; which is how it ends, and so no failure."""
-    from autocrop.batch import run
+    from autocrop.batch.results import Status
+    from autocrop.batch.runner import run
+    from autocrop.batch.watch import Watcher
     from autocrop.cli.console import Silent, ends_on_sigterm
     from autocrop.cli.report import Report
-    from autocrop.manifest import Status
-    from autocrop.watch import Watcher
 
     for path in paths:
         if not path.is_dir():
@@ -272,9 +275,9 @@ def _stream(paths: list[Path], options: Any, load: Callable[[], Engine], show: d
     """One photo to one crop, where stdin or stdout takes part."""
     import dataclasses
 
+    from autocrop.batch.plan import Plan
+    from autocrop.batch.sources import Source
     from autocrop.cli import streams
-    from autocrop.plan import Plan
-    from autocrop.sources import Source
 
     if len(paths) > 1 or (options.output == streams.STREAM and len(options.targets) * options.top > 1):
         raise UsageError("With - there is exactly one photo, and -o - takes exactly one crop.")
@@ -345,7 +348,7 @@ def _list_presets(as_json: bool) -> None:
     import dataclasses
     import json
 
-    from autocrop.presets import PRESETS
+    from autocrop.batch.presets import PRESETS
 
     for preset in PRESETS.values():
         if as_json:

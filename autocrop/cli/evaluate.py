@@ -16,8 +16,8 @@ from autocrop.errors import AutocropError, UsageError
 
 if TYPE_CHECKING:
     from autocrop.datasets import Split
-    from autocrop.plots import Inside
-    from autocrop.predictions import Prediction
+    from autocrop.evaluation.plots import Inside
+    from autocrop.evaluation.predictions import Prediction
 
 
 def evaluate(
@@ -60,9 +60,9 @@ def evaluate(
     The data decides how: the overlap with people's best crops and the order of pairs they voted on (fcdb, flms), or
     the ranking of crops they scored (gaicd, cpc).
     """
-    from autocrop import evaluate as evaluation
     from autocrop.datasets import default_split, load
-    from autocrop.predictions import load_predictions, named, save_predictions
+    from autocrop.evaluation import evaluate as evaluation
+    from autocrop.evaluation.predictions import load_predictions, named, save_predictions
 
     if predictions is not None and (model is not None or weights is not None or save is not None):
         raise UsageError("--predictions measures a file. Leave out the model, --weights and --save.")
@@ -86,7 +86,7 @@ def evaluate(
         "listed": samples.listed,
     } | evaluation.measure(samples, said, given_ratio, top)
     if plots is not None:
-        from autocrop.plots import draw
+        from autocrop.evaluation.plots import draw
 
         for path in draw(plots, samples, said, inside):
             if not quiet:
@@ -141,8 +141,8 @@ def _ask(
 ) -> tuple[str, list[Prediction], Inside]:
     """Name of the model, what it says about each photo, and what the plots need of it."""
     from autocrop.engines import load_model
-    from autocrop.evaluate import predict
-    from autocrop.plots import Inside
+    from autocrop.evaluation.evaluate import predict
+    from autocrop.evaluation.plots import Inside
 
     loaded = load_model(model, device, weights, engine)
     inside = Inside(loaded)

@@ -36,11 +36,11 @@ def explain(
 
     from autocrop import explain as explaining
     from autocrop.engines import load_model
-    from autocrop.faces import NO_FACES, find_faces
-    from autocrop.guard import Subjects
+    from autocrop.geometry.ratio import parse_ratio
     from autocrop.images import open_photo, write_atomically
-    from autocrop.ratio import parse_ratio
-    from autocrop.search import find_crops
+    from autocrop.search.faces import NO_FACES, find_faces
+    from autocrop.search.subjects import Subjects
+    from autocrop.search.two_stage import find_crops
 
     path = output or photo.with_name(f"{photo.stem}_explained.png")
     if path.suffix.lower() != ".png":

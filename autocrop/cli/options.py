@@ -103,7 +103,7 @@ Quality = Annotated[
     option("--quality", group=OUTPUT, min=1, max=100, help="For JPEG, WebP and AVIF. Default: a JPEG's own, else 90."),
 ]
 Strip = Annotated[
-    bool, option("--strip", group=OUTPUT, help="Leave out EXIF, XMP, IPTC and comments; colours stay true.")
+    bool, option("--strip", group=OUTPUT, help="Leave out EXIF, XMP, IPTC and comments; colors stay true.")
 ]
 Lossless = Annotated[
     bool, option("--lossless", group=OUTPUT, help="Cut JPEGs on their grid of blocks, without recompressing.")

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
+from autocrop.batch.results import Result, Status
 from autocrop.cli.console import note
-from autocrop.manifest import Result, Status
 
 FEW = 20
 """Photos up to which each crop has its line; of more the summary tells, unless ``--verbose``."""

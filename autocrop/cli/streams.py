@@ -7,8 +7,8 @@ import io
 import sys
 from pathlib import Path
 
+from autocrop.batch.results import Result, Status
 from autocrop.errors import UsageError
-from autocrop.manifest import Result, Status
 
 STREAM = Path("-")
 """How people call stdin and stdout."""

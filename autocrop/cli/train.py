@@ -22,7 +22,7 @@ def train(
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Instead of the recipe's.")] = None,
     batch: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Photos an optimiser step; their gradients add up, in the memory of one photo."),
+        typer.Option(min=1, help="Photos an optimizer step; their gradients add up, in the memory of one photo."),
     ] = None,
     lr: Annotated[Optional[float], typer.Option(min=0, help="Learning rate, instead of the recipe's.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of everything random.")] = None,
@@ -76,15 +76,16 @@ def train(
 
     from autocrop.datasets import load
     from autocrop.engines.torch import TorchEngine
-    from autocrop.evaluate import evaluate
+    from autocrop.evaluation.evaluate import evaluate
     from autocrop.memory import keep_freed_memory
     from autocrop.models import MODELS
-    from autocrop.training import team
+    from autocrop.models.checkpoint import initialize
+    from autocrop.training import distributed as team
     from autocrop.training.data import TrainingViews
-    from autocrop.training.frozen import CachedEngine, FeatureCache
-    from autocrop.training.loop import Progress, fit, initialise
-    from autocrop.training.record import draw_curves, typed_command, write_config
-    from autocrop.training.targets import good_crops
+    from autocrop.training.feature_cache import CachedEngine, FeatureCache
+    from autocrop.training.loop import Progress, fit
+    from autocrop.training.run_files import draw_curves, typed_command, write_config
+    from autocrop.training.targets import target_crops
 
     if model not in MODELS:
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
@@ -128,10 +129,10 @@ def train(
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
     if init_from is not None:
-        fitting = initialise(network, init_from)
+        fitting = initialize(network, init_from)
         if not quiet:
             note(f"Took {fitting} of {len(network.state_dict())} tensors from {init_from}.")
-    network.prepare(np.stack([good_crops(sample)[0] for sample in training]))
+    network.prepare(np.stack([target_crops(sample)[0] for sample in training]))
     cache = FeatureCache(network.backbone, feature_cache, device) if chosen.freeze_backbone else None
     batches = TrainingViews(training, chosen, others, network.wants_saliency, cache)
     with progress(not quiet) as bar, contextlib.ExitStack() as closing:

@@ -35,10 +35,10 @@ LOADERS: dict[str, Callable[[Path, str], Split]] = {
 }
 SPLITS = ("train", "val", "test")
 TERMS = {
-    "fcdb": "FCDB (Chen et al., WACV 2017), training list. Annotations under the MIT licence; its authors intend the "
+    "fcdb": "FCDB (Chen et al., WACV 2017), training list. Annotations under the MIT license; its authors intend the "
     "photos, which their photographers own, for research purposes only.",
     "gaicd": "GAICD (Zeng et al., CVPR 2019 and TPAMI 2020), training split. Its authors' code is under the MIT "
-    "licence; the terms of the annotations and of the photos are unknown.",
+    "license; the terms of the annotations and of the photos are unknown.",
     "cpc": "CPC (Wei et al., CVPR 2018), all photos but those held out for validation. The terms of the annotations "
     "and of the photos are unknown.",
     "flms": "FLMS (Fang et al., ACM MM 2014), for testing only. The terms of the annotations and of the photos are "

@@ -12,8 +12,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autocrop.boxes import Boxes, from_pixels
 from autocrop.errors import AutocropError
+from autocrop.geometry.boxes import Boxes, from_pixels
 from autocrop.images import PhotoError, open_photo
 
 
@@ -26,7 +26,7 @@ class Votes:
     """Pairs of crops of one photo and how many people preferred each."""
 
     pairs: NDArray[np.float32]
-    """``[P, 2, 4]``: the two crops of each pair, normalised xyxy."""
+    """``[P, 2, 4]``: the two crops of each pair, normalized xyxy."""
     counts: NDArray[np.int64]
     """``[P, 2]``: votes for the first and for the second."""
 
@@ -48,7 +48,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo with its annotations; of an unlabelled one *boxes* is empty."""
+    """One photo with its annotations; of an unlabeled one *boxes* is empty."""
 
     path: Path
     width: int
@@ -56,7 +56,7 @@ class Sample:
     boxes: Boxes
     """``[N, 4]``: annotated crops, or the best crops where there are no scores."""
     scores: NDArray[np.float32] | None = None
-    """``[N]``: raw mean opinion scores, never normalised here. None: *boxes* are good crops."""
+    """``[N]``: raw mean opinion scores, never normalized here. None: *boxes* are good crops."""
     votes: Votes | None = None
     scale: Scale | None = None
     """Of *scores*; None where there are none."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autocrop.boxes import from_pixels
 from autocrop.datasets.base import DatasetError, Sample, Split, Votes, damaged, photo_size, read_json
+from autocrop.geometry.boxes import from_pixels
 
 SOURCE = "https://github.com/yiling-chen/flickr-cropping-dataset"
 
@@ -89,7 +89,7 @@ def _sample(path: Path, size: tuple[int, int], crop: list[float], pairs: list[di
 
 
 def _boxes(xywh: list[list[float]], size: tuple[int, int]) -> np.ndarray:
-    """(x, y, w, h) in pixels as normalised boxes, clipped to the photo.
+    """(x, y, w, h) in pixels as normalized boxes, clipped to the photo.
 
     Raises:
         ValueError: nothing is left of one.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autocrop.boxes import from_pixels
 from autocrop.datasets.base import DatasetError, Sample, Split, damaged, photo_size, read_json
+from autocrop.geometry.boxes import from_pixels
 
 SOURCE = "http://fangchen.org/proj_page/FLMS_mm14/index.html"
 CONVERTED, ORIGINAL = ("flms.json", "image_crop.json"), "500_image_dataset.mat"

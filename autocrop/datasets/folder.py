@@ -1,4 +1,4 @@
-"""A plain folder of photos: nobody said which crops are good. For training that also learns from unlabelled photos."""
+"""A plain folder of photos: nobody said which crops are good. For training that also learns from unlabeled photos."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _from_checkpoint(path: Path, device: str, engine: str) -> OwnEngine:
         raise UsageError(f"{path} is a checkpoint. Export it first: autocrop models export {path} -o FOLDER")
     require_torch("A checkpoint")
     from autocrop.engines.torch import TorchEngine
-    from autocrop.training.loop import network_from_checkpoint
+    from autocrop.models.checkpoint import network_from_checkpoint
 
     network = network_from_checkpoint(path)
     return TorchEngine(network.NAME, network, device)

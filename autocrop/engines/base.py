@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autocrop.boxes import Boxes
+from autocrop.geometry.boxes import Boxes
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Engine(Protocol):
     """``cpu`` or ``cuda``."""
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
-        """Analyse an upright photo, RGB ``[h, w, 3]`` of any size; resizing and normalisation happen inside."""
+        """Analyze an upright photo, RGB ``[h, w, 3]`` of any size; resizing and normalization happen inside."""
         ...
 
     def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:

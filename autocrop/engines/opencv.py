@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from autocrop.boxes import Boxes, as_boxes
-from autocrop.composition import SHAPES, Cells, pattern, pooled_scores, summed_area_table
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features
 from autocrop.errors import AutocropError
-from autocrop.proposals import proposal_scores, ranked
+from autocrop.geometry.boxes import Boxes, as_boxes
+from autocrop.geometry.composition import CROP_SHAPES, Cells, pattern, pooled_scores, summed_area_table
+from autocrop.geometry.proposals import proposal_scores, ranked
 from autocrop.weights import ModelCard
 
 PROPOSALS = {"boxes", "confidence"}
@@ -53,7 +53,7 @@ class OpenCVEngine:
 
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
-        tensor = preprocess.normalise(preprocess.resize(image, self._side))
+        tensor = preprocess.normalize(preprocess.resize(image, self._side))
         with self._graphs() as (encoder, head):
             encoder.setInput(tensor, "image")
             outputs = encoder.forward(self._names)
@@ -134,10 +134,10 @@ class _GraphHead:
 class _PoolingHead:
     """Composition-aware pooling of a score map (ASM-Net)."""
 
-    shapes: tuple[str, ...] = SHAPES
+    shapes: tuple[str, ...] = CROP_SHAPES
 
     def __init__(self, pattern_name: str) -> None:
-        self._cells = {shape: Cells.of(pattern(pattern_name), shape) for shape in SHAPES}
+        self._cells = {shape: Cells.of(pattern(pattern_name), shape) for shape in CROP_SHAPES}
 
     def prepared(self, maps: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
         return summed_area_table(maps["scores"][0])

@@ -37,7 +37,7 @@ def resize(image: NDArray[np.uint8], side: int = 0) -> NDArray[np.uint8]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """RGB ``[H, W, 3]`` as ImageNet-normalised float32 ``[1, 3, H, W]``."""
+def normalize(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """RGB ``[H, W, 3]`` as ImageNet-normalized float32 ``[1, 3, H, W]``."""
     scaled = (image.astype(np.float32) / 255 - MEAN) / STD
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])

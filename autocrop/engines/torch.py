@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autocrop.boxes import Boxes, as_boxes
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features
+from autocrop.geometry.boxes import Boxes, as_boxes
+from autocrop.geometry.proposals import ranked
 from autocrop.models import CroppingModel
 from autocrop.models.base import Proposer
 from autocrop.models.exported import load_exported
-from autocrop.proposals import ranked
 from autocrop.weights import ModelCard
 
 
@@ -31,7 +31,7 @@ class TorchEngine:
         self.model = model
         self.network = network.NAME
         self.device = device
-        self.shapes = network.SHAPES
+        self.shapes = network.SUPPORTED_SHAPES
         self._network = network.to(device)
 
     @classmethod
@@ -42,7 +42,7 @@ class TorchEngine:
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:
         """See :class:`~autocrop.engines.base.OwnEngine`."""
-        tensor = torch.from_numpy(preprocess.normalise(self._resized(image))).to(self.device)
+        tensor = torch.from_numpy(preprocess.normalize(self._resized(image))).to(self.device)
         return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
 
     @torch.inference_mode()

@@ -3,7 +3,7 @@
 A thing lives in one file:
 
 ``photo.py`` the class that everything else uses · ``opening.py`` path → decoder, limits, sentences · ``decoding.py``
-Pillow, 16-bit colour · ``raw.py`` camera raw · ``pixels.py`` cut, resize, convert · ``saving.py`` encoders ·
+Pillow, 16-bit color · ``raw.py`` camera raw · ``pixels.py`` cut, resize, convert · ``saving.py`` encoders ·
 ``lossless.py`` JPEG blocks · ``metadata.py`` what to keep · ``exif.py``, ``xmp.py`` put right · ``containers.py``
 JPEG segments, PNG chunks · ``tiff.py`` directories · ``orientation.py`` stored and upright ·
 ``files.py`` whole or not at all.

@@ -1,4 +1,4 @@
-"""Decoders: one for what Pillow reads, one for 16-bit colour. ``raw.py`` has the one for camera raw."""
+"""Decoders: one for what Pillow reads, one for 16-bit color. ``raw.py`` has the one for camera raw."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class PillowDecoder:
 
 
 class DeepDecoder(PillowDecoder):
-    """PNG and TIFF with 16 bits a channel of colour, which Pillow would read with 8.
+    """PNG and TIFF with 16 bits a channel of color, which Pillow would read with 8.
 
     Args:
         image: opened by Pillow, which reads the metadata, and checks that the file is whole.
@@ -136,7 +136,7 @@ class DeepDecoder(PillowDecoder):
         finally:
             cv2.utils.logging.setLogLevel(level)
         if array is None or array.dtype != np.uint16 or array.ndim != 3:
-            raise ValueError("its 16-bit colours cannot be decoded")
+            raise ValueError("its 16-bit colors cannot be decoded")
         channels = [2, 1, 0, 3][: array.shape[2]]  # OpenCV's are BGR
         picture: Deep = array.astype(np.uint16, copy=False)[..., channels]
         if self.format == "PNG":  # OpenCV turns a TIFF itself
@@ -147,7 +147,7 @@ class DeepDecoder(PillowDecoder):
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an opened file has 16 bits a channel of colour that OpenCV reads as they are."""
+    """Whether an opened file has 16 bits a channel of color that OpenCV reads as they are."""
     if image.mode not in ("RGB", "RGBA"):
         return False
     if image.format == "PNG":
@@ -185,7 +185,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def check_is_whole(data: bytes, components: int) -> None:
-    """Refuse JPEGs of which Pillow would make a picture that is half grey, or only after hours.
+    """Refuse JPEGs of which Pillow would make a picture that is half gray, or only after hours.
 
     Args:
         data: the file.

@@ -115,7 +115,7 @@ class Directories:
             self.data[start:end] = bytes(end - start)
 
 
-def put_right(exif: bytes, size: tuple[int, int], turned: bool) -> bytes:
+def adapted(exif: bytes, size: tuple[int, int], turned: bool) -> bytes:
     """EXIF that is true of a crop: size, orientation; no thumbnail, no positions of subjects.
 
     Args:

@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from autocrop.boxes import PixelBox
 from autocrop.errors import PhotoError
+from autocrop.geometry.boxes import PixelBox
 from autocrop.images.orientation import to_stored, to_upright
 
 Grid = tuple[int, int]
@@ -55,7 +55,7 @@ def snapped(box: PixelBox, size: tuple[int, int], orientation: int, grid: Grid, 
     return to_upright((x, y, right, bottom), width, height, orientation)
 
 
-def cut(data: bytes, box: PixelBox, progressive: bool) -> bytes:
+def crop_jpeg(data: bytes, box: PixelBox, progressive: bool) -> bytes:
     """A JPEG of the part of another inside *box*, with the same coefficients and without metadata.
 
     Args:
@@ -99,7 +99,7 @@ def _with_program(data: bytes, box: PixelBox, progressive: bool) -> bytes:
     where = f"{right - left}x{bottom - top}+{left}+{top}"
     order = "-progressive" if progressive else "-optimize"
     done = subprocess.run([program, "-copy", "none", order, "-crop", where], input=data, capture_output=True)
-    # Status 2 is a warning: of a file that is cut short jpegtran fills the rest with grey.
+    # Status 2 is a warning: of a file that is cut short jpegtran fills the rest with gray.
     if done.returncode:
         raise ValueError(done.stderr.decode(errors="replace").strip() or f"jpegtran failed with {done.returncode}")
     return done.stdout

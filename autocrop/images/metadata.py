@@ -37,8 +37,8 @@ UNTRUE_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, 
 """Photoshop's resources that a crop makes untrue (guides, thumbnails, slices, layers, paths) or that repeat EXIF and
 XMP."""
 EXIF_CHUNK, ICC_CHUNK, RESOLUTION_CHUNK, XMP_KEY = b"eXIf", b"iCCP", b"pHYs", b"XML:com.adobe.xmp"
-COLOUR_CHUNKS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
-"""Chunks of a PNG without which its colours would be others."""
+COLOR_CHUNKS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+"""Chunks of a PNG without which its colors would be others."""
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
 """How ImageMagick writes IPTC, and once wrote EXIF and XMP, into a PNG."""
@@ -59,17 +59,17 @@ class Metadata:
     """JFIF's unit and resolution, five bytes."""
     dpi: tuple[float, float] | None = None
     chunks: tuple[Chunk, ...] = ()
-    """Of a PNG: resolution, colour, texts that are not one of the above."""
+    """Of a PNG: resolution, color, texts that are not one of the above."""
     lost: tuple[str, ...] = ()
     """What could not be kept, in words."""
 
     def stripped(self, orientation: int = 1) -> Metadata:
-        """Only what a viewer needs to show the photo as it is: colour, resolution, and how to turn it."""
-        chunks = tuple(chunk for chunk in self.chunks if chunk[0] in (*COLOUR_CHUNKS, RESOLUTION_CHUNK))
+        """Only what a viewer needs to show the photo as it is: color, resolution, and how to turn it."""
+        chunks = tuple(chunk for chunk in self.chunks if chunk[0] in (*COLOR_CHUNKS, RESOLUTION_CHUNK))
         turn = ex.orientation_only(orientation) if orientation != 1 else b""
         return Metadata(exif=turn, icc=self.icc, density=self.density, dpi=self.dpi, chunks=chunks)
 
-    def put_right(self, size: tuple[int, int], turned: bool) -> Metadata:
+    def adapted(self, size: tuple[int, int], turned: bool) -> Metadata:
         """The metadata of a crop.
 
         Args:
@@ -78,13 +78,13 @@ class Metadata:
         """
         exif, xmp, lost = self.exif, self.xmp, [*self.lost]
         try:
-            exif = ex.put_right(exif, size, turned) if exif else b""
+            exif = ex.adapted(exif, size, turned) if exif else b""
         except ValueError:
             exif = b""
             lost.append("EXIF is left out, it is damaged")
         try:
             if xmp:
-                xmp, told = xp.put_right(xmp, size, turned)
+                xmp, told = xp.adapted(xmp, size, turned)
                 lost += told
         except ValueError:
             xmp = b""
@@ -147,13 +147,13 @@ def png_texts(metadata: Metadata) -> list[Chunk]:
     chunks = list(metadata.chunks)
     have = {kind for kind, _ in chunks}
     if metadata.icc:
-        # The colour space is said once: a profile overrules the other chunks.
+        # The color space is said once: a profile overrules the other chunks.
         chunks = [(kind, body) for kind, body in chunks if kind != b"sRGB"]
         if ICC_CHUNK not in have:
             chunks.insert(0, (ICC_CHUNK, _profile_name(metadata.icc) + b"\0\0" + zlib.compress(metadata.icc, 9)))
     if RESOLUTION_CHUNK not in have and metadata.dpi:
-        per_metre = [round(value / 0.0254) for value in metadata.dpi]
-        chunks.append((RESOLUTION_CHUNK, struct.pack(">IIB", *per_metre, 1)))
+        per_meter = [round(value / 0.0254) for value in metadata.dpi]
+        chunks.append((RESOLUTION_CHUNK, struct.pack(">IIB", *per_meter, 1)))
     if metadata.exif:
         chunks.append((EXIF_CHUNK, metadata.exif))
     if metadata.xmp:
@@ -208,7 +208,7 @@ def _of_png(data: bytes, found: Metadata) -> dict[str, Any]:
                 fields["xmp"] = fields["xmp"] or content
         elif kind == b"caBX":
             fields["lost"] = ("content credentials (C2PA) are left out: they sign the uncropped photo",)
-        elif kind in (*COLOUR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):
+        elif kind in (*COLOR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):
             chunks.append((kind, body))
     return fields | {"chunks": tuple(chunks)}
 

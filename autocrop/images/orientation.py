@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autocrop.boxes import PixelBox
+from autocrop.geometry.boxes import PixelBox
 
 ORIENTATION = 0x0112
 """The EXIF tag."""

@@ -1,4 +1,4 @@
-"""A photo: opened, analysed small, decoded once, cropped and saved without losing what the file carried."""
+"""A photo: opened, analyzed small, decoded once, cropped and saved without losing what the file carried."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autocrop.boxes import PixelBox
 from autocrop.errors import PhotoError
+from autocrop.geometry.boxes import PixelBox
 from autocrop.images import lossless, pixels, xmp
 from autocrop.images.decoding import Decoder, PillowDecoder
 from autocrop.images.files import write_atomically
@@ -20,7 +20,7 @@ from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture, as_image, pillow_limit
 from autocrop.images.saving import check_side, encoded, format_of, jpeg_with
 
-SMALLEST_SIDE = 32
+MIN_SIDE = 32
 """A photo with a shorter side, in pixels, has nothing to compose."""
 
 
@@ -41,10 +41,10 @@ class Photo:
         self.name = name
         self.format = decoder.format
         self.width, self.height = decoder.size
-        if min(decoder.size) < SMALLEST_SIDE:
+        if min(decoder.size) < MIN_SIDE:
             raise PhotoError(
                 f"{name} is {self.width}x{self.height} pixels, too small to crop: "
-                f"autocrop needs at least {SMALLEST_SIDE} a side."
+                f"autocrop needs at least {MIN_SIDE} a side."
             )
 
     def preview(self) -> NDArray[np.uint8]:
@@ -73,20 +73,20 @@ class Photo:
             raise damaged(self.name, error) from error
 
     def upright(self) -> Image.Image:
-        """The whole photo as a Pillow image, in its own mode; of 16 bits of colour there are 8.
+        """The whole photo as a Pillow image, in its own mode; of 16 bits of color there are 8.
 
         Raises:
             PhotoError: the file is damaged.
         """
         return as_image(self.pixels)
 
-    def cut(self, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
+    def crop(self, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
         """The part of the photo inside *box*, resized to *size* (width, height) if that is given, in the photo's depth.
 
         Raises:
             PhotoError: the file is damaged.
         """
-        return pixels.cut(self.pixels, box, size)
+        return pixels.crop_and_resize(self.pixels, box, size)
 
     @property
     def notes(self) -> list[str]:
@@ -97,14 +97,14 @@ class Photo:
         """Write a crop of this photo with its metadata and modification time.
 
         The orientation tag is reset, since the pixels are upright, and the pixel dimensions are updated. A JPEG
-        keeps its quantisation tables and subsampling, a TIFF its compression, unless *quality* is given. A file is
+        keeps its quantization tables and subsampling, a TIFF its compression, unless *quality* is given. A file is
         written under a temporary name and then renamed, so that no half file is ever left.
 
         Args:
-            picture: what :meth:`cut` gave, or any other picture made of this photo.
+            picture: what :meth:`crop` gave, or any other picture made of this photo.
             target: its extension chooses the format.
             quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
-            strip: leave out EXIF, XMP, IPTC, comments and texts. Colour profile and resolution stay.
+            strip: leave out EXIF, XMP, IPTC, comments and texts. Color profile and resolution stay.
 
         Returns:
             What could not be kept, in words; usually nothing.
@@ -115,7 +115,7 @@ class Photo:
         self.check_size(pixels.size_of(picture), target)
         file_format = format_of(target)
         metadata = self._decoder.metadata
-        metadata = metadata.stripped() if strip else metadata.put_right(pixels.size_of(picture), turned=True)
+        metadata = metadata.stripped() if strip else metadata.adapted(pixels.size_of(picture), turned=True)
         try:
             content, lost = encoded(picture, file_format, metadata, self._decoder.coding, quality)
         except Exception as error:  # whatever an encoder raises
@@ -169,15 +169,15 @@ class Photo:
         """
         self.check_lossless(target)
         if self.format != "JPEG":
-            return self.save(self.cut(box), target, strip=strip)
+            return self.save(self.crop(box), target, strip=strip)
         orientation = self._decoder.orientation
         stored = to_stored(box, self.width, self.height, orientation)
         size = stored[2] - stored[0], stored[3] - stored[1]
         metadata = self._decoder.metadata
-        metadata = metadata.stripped(orientation) if strip else metadata.put_right(size, turned=False)
+        metadata = metadata.stripped(orientation) if strip else metadata.adapted(size, turned=False)
         lost = [*metadata.lost]
         try:
-            content = lossless.cut(self._decoder.data, stored, self._decoder.coding.progressive)
+            content = lossless.crop_jpeg(self._decoder.data, stored, self._decoder.coding.progressive)
             content = jpeg_with(content, metadata, lost)
         except ValueError as error:
             raise PhotoError(f"{self.name} cannot be cut losslessly ({error}). Try it without --lossless.") from error

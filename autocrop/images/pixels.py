@@ -1,4 +1,4 @@
-"""Decoded pictures: 8 bits a channel as Pillow images, 16 bits as numpy arrays, since Pillow has no 16-bit colour."""
+"""Decoded pictures: 8 bits a channel as Pillow images, 16 bits as numpy arrays, since Pillow has no 16-bit color."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autocrop.boxes import PixelBox
+from autocrop.geometry.boxes import PixelBox
 
 Deep = NDArray[np.uint16]
-"""16 bits a channel: grey ``[h, w]``, RGB ``[h, w, 3]`` or RGBA ``[h, w, 4]``."""
+"""16 bits a channel: gray ``[h, w]``, RGB ``[h, w, 3]`` or RGBA ``[h, w, 4]``."""
 Picture = Image.Image | Deep
 
 
@@ -50,7 +50,7 @@ def mode_of(picture: Picture) -> str:
     return "L" if picture.ndim == 2 else {3: "RGB", 4: "RGBA"}[picture.shape[2]]
 
 
-def cut(picture: Picture, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
+def crop_and_resize(picture: Picture, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
     """The part of a picture inside *box*, resized to *size* (width, height) if that is given. The depth stays."""
     if isinstance(picture, Image.Image):
         with pillow_limit(max(picture.width * picture.height, Image.MAX_IMAGE_PIXELS or 0)):
@@ -68,17 +68,17 @@ def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _resized_deep(array: Deep, size: tuple[int, int]) -> Deep:
-    """One channel after the other in float32, which holds 16 bits exactly; colours weighted by their opacity."""
+    """One channel after the other in float32, which holds 16 bits exactly; colors weighted by their opacity."""
 
     def resized(channel: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
     channels = [channel.astype(np.float32) for channel in np.atleast_3d(array).transpose(2, 0, 1)]
     if len(channels) == 4:
-        *colours, opacity = channels
+        *colors, opacity = channels
         small = resized(opacity)
         weight = np.where(small > 0.5, small, np.inf)
-        channels = [*(resized(colour * opacity) / weight for colour in colours), small]
+        channels = [*(resized(color * opacity) / weight for color in colors), small]
     else:
         channels = [resized(channel) for channel in channels]
     result = np.stack(channels, axis=2).round().clip(0, 65535).astype(np.uint16)
@@ -94,19 +94,19 @@ def as_8_bit(picture: Picture) -> Image.Image:
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """The picture as a Pillow image: 16 bits of grey stay, of colour there are 8."""
+    """The picture as a Pillow image: 16 bits of gray stay, of color there are 8."""
     if isinstance(picture, Image.Image) or picture.ndim == 3:
         return as_8_bit(picture)
     return Image.fromarray(picture)
 
 
 def as_rgb(picture: Picture) -> Image.Image:
-    """For analysis and JPEG: 8-bit RGB, deeper grey scaled down, transparency over white."""
+    """For analysis and JPEG: 8-bit RGB, deeper gray scaled down, transparency over white."""
     image = as_8_bit(picture)
     if image.mode.startswith("I") or image.mode == "F":
-        grey = np.nan_to_num(np.asarray(image, np.float32))
-        peak = next((peak for peak in (1, 255) if grey.max() <= peak), 65535)
-        image = Image.fromarray((grey.clip(0, peak) * (255 / peak)).astype(np.uint8))
+        gray = np.nan_to_num(np.asarray(image, np.float32))
+        peak = next((peak for peak in (1, 255) if gray.max() <= peak), 65535)
+        image = Image.fromarray((gray.clip(0, peak) * (255 / peak)).astype(np.uint8))
     if has_transparency(image):
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
@@ -121,8 +121,8 @@ def has_transparency(picture: Picture) -> bool:
     return mode_of(picture) == "RGBA"
 
 
-def colours(mode: str) -> str:
-    """The kind of ICC profile that a mode needs: grey, CMYK, Lab or RGB."""
+def colors(mode: str) -> str:
+    """The kind of ICC profile that a mode needs: gray, CMYK, Lab or RGB."""
     if mode in ("1", "L", "LA", "F") or mode.startswith("I"):
-        return "grey"
+        return "gray"
     return {"CMYK": "cmyk", "LAB": "lab"}.get(mode, "rgb")

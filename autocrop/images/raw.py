@@ -68,7 +68,7 @@ class RawDecoder:
         self.metadata = _metadata(source)
 
     def small(self) -> Image.Image:
-        """See :class:`autocrop.images.decoding.Decoder`: half the size, which needs no interpolation of colours."""
+        """See :class:`autocrop.images.decoding.Decoder`: half the size, which needs no interpolation of colors."""
         return Image.fromarray(self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
 
     def full(self) -> Deep:

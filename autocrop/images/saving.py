@@ -21,7 +21,7 @@ from autocrop.images import metadata as md
 from autocrop.images import tiff
 from autocrop.images.containers import COM, LARGEST_SEGMENT, Segment, webp_is_lossless, with_chunks, with_segments
 from autocrop.images.metadata import Metadata
-from autocrop.images.pixels import Picture, as_8_bit, as_rgb, colours, has_transparency, mode_of
+from autocrop.images.pixels import Picture, as_8_bit, as_rgb, colors, has_transparency, mode_of
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 PILLOWS_OWN = ("icc_profile", "exif", "xmp", "comment", "dpi", "photoshop")
@@ -48,11 +48,11 @@ class Coding:
     mode: str = ""
     lossless: bool = False
     tables: Any = None
-    """Quantisation tables of a JPEG."""
+    """Quantization tables of a JPEG."""
     subsampling: int = -1
     progressive: bool = False
     rgb: bool = False
-    """A JPEG whose colours are stored as RGB."""
+    """A JPEG whose colors are stored as RGB."""
     compression: str = ""
     """Of a TIFF, in Pillow's words."""
     extra_samples: int = UNASSOCIATED
@@ -82,9 +82,9 @@ class Coding:
 
 
 def _subsampling(image: Image.Image) -> int:
-    """Pillow's number for how a JPEG stores colours: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
+    """Pillow's number for how a JPEG stores colors: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
 
-    Pillow can write these three only. For others it is the nearest that stores no fewer colours.
+    Pillow can write these three only. For others it is the nearest that stores no fewer colors.
     """
     known = JpegImagePlugin.get_sampling(image)
     layers = getattr(image, "layer", [])
@@ -154,8 +154,8 @@ def encoded(
     if isinstance(picture, Image.Image):
         picture = _for_format(picture, file_format)
         if file_format == "GIF" and picture.mode not in ("P", "L", "1"):
-            lost.append("colours are reduced to 256")
-    if metadata.icc and colours(coding.mode) != colours(mode_of(picture)):
+            lost.append("colors are reduced to 256")
+    if metadata.icc and colors(coding.mode) != colors(mode_of(picture)):
         metadata = Metadata(**{**vars(metadata), "icc": b""})
     writer = {"JPEG": _jpeg, "PNG": _png, "TIFF": _tiff}.get(file_format, _other)
     with _without_metadata(picture):
@@ -242,8 +242,8 @@ def _png(picture: Picture, _: str, metadata: Metadata, coding: Coding, __: int |
         file = io.BytesIO()
         picture.save(file, "PNG")
         data = file.getvalue()
-    if coding.format == "PNG" and colours(coding.mode) != colours(mode_of(picture)):
-        kept = tuple(chunk for chunk in metadata.chunks if chunk[0] not in md.COLOUR_CHUNKS)
+    if coding.format == "PNG" and colors(coding.mode) != colors(mode_of(picture)):
+        kept = tuple(chunk for chunk in metadata.chunks if chunk[0] not in md.COLOR_CHUNKS)
         metadata = Metadata(**{**vars(metadata), "chunks": kept})
     return with_chunks(data, md.png_texts(metadata))
 
@@ -314,7 +314,7 @@ def _other(
             key: value for key, value in (("exif", exif), ("xmp", metadata.xmp), ("icc_profile", metadata.icc)) if value
         }
         if file_format == "WEBP" and quality is None and coding.lossless:
-            # exact: colours under full transparency, too
+            # exact: colors under full transparency, too
             options |= {"lossless": True, "exact": True, "quality": 80}
     elif file_format == "GIF" and metadata.comment:
         options["comment"] = metadata.comment[:255]
@@ -328,7 +328,7 @@ def _other(
 
 
 def _for_format(image: Image.Image, file_format: str) -> Image.Image:
-    """Convert what the format cannot hold: JPEG has neither palette nor alpha, WebP and AVIF no CMYK or grey."""
+    """Convert what the format cannot hold: JPEG has neither palette nor alpha, WebP and AVIF no CMYK or gray."""
     if file_format == "JPEG" and image.mode not in ("RGB", "L", "CMYK", "YCbCr"):
         return image.convert("L") if image.mode == "1" else as_rgb(image)
     if file_format in ("WEBP", "AVIF", "HEIF") and image.mode not in ("RGB", "RGBA"):

@@ -12,7 +12,7 @@ from typing import Any
 from xml.dom import minidom
 from xml.parsers import expat
 
-from autocrop.boxes import PixelBox
+from autocrop.geometry.boxes import PixelBox
 from autocrop.images.orientation import to_stored
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -102,10 +102,10 @@ def with_crop(sidecar: bytes | None, crop: CropFields) -> bytes:
     prefix = _prefix(home)
     for name, text in crop.texts().items():
         home.setAttributeNS(CRS, f"{prefix}:{name}", text)
-    return _serialised(document)
+    return _serialized(document)
 
 
-def put_right(packet: bytes, size: tuple[int, int], turned: bool) -> tuple[bytes, list[str]]:
+def adapted(packet: bytes, size: tuple[int, int], turned: bool) -> tuple[bytes, list[str]]:
     """A packet that is true of a crop, and what to tell about what was dropped.
 
     Args:
@@ -135,7 +135,7 @@ def put_right(packet: bytes, size: tuple[int, int], turned: bool) -> tuple[bytes
             (TIFF, "ImageLength", size[1]),
         ):
             _set(description, schema, name, str(value))
-    return (packet if document.toxml() == before else _serialised(document)), sorted(set(told))
+    return (packet if document.toxml() == before else _serialized(document)), sorted(set(told))
 
 
 def _parse(packet: bytes) -> Any:
@@ -154,7 +154,7 @@ def _parse(packet: bytes) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _serialised(document: Any) -> bytes:
+def _serialized(document: Any) -> bytes:
     # As the nodes are, one after another: an XMP packet has no XML declaration.
     return "".join(node.toxml() + "\n" for node in document.childNodes).encode()
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocrop.composition import SHAPES, Cells, cell_shares, pattern
+from autocrop.geometry.composition import CROP_SHAPES, Cells, cell_shares, pattern
 from autocrop.models.backbones import Backbone, Pyramid
 from autocrop.models.base import CroppingModel, ScorerRecipe, Views
 from autocrop.models.losses import preference_terms
@@ -27,7 +27,7 @@ class ASMNetRecipe(ScorerRecipe):
     weight_decay: float = 1e-4
     backbone: str = "vgg16"
     pattern: str = "cross-rectangle"
-    """See :func:`autocrop.composition.pattern`."""
+    """See :func:`autocrop.geometry.composition.pattern`."""
     ranking: float = 1.0
     """Weight of L_rank."""
     saliency: float = 0.1
@@ -65,7 +65,7 @@ class ASMNet(CroppingModel):
         ),
     }
     FEATURES = ("scores",)
-    SHAPES = SHAPES
+    SUPPORTED_SHAPES = CROP_SHAPES
     HAS_HEAD = False
     recipe: ASMNetRecipe
 
@@ -115,7 +115,7 @@ class ASMNet(CroppingModel):
 
 
 def pooled_scores(score_map: Tensor, boxes: Tensor, cells: Cells) -> Tensor:
-    """Composition-aware pooling, differentiable: see :func:`autocrop.composition.pooled_scores`.
+    """Composition-aware pooling, differentiable: see :func:`autocrop.geometry.composition.pooled_scores`.
 
     Args:
         score_map: ``[L, H, W]``.
@@ -142,7 +142,7 @@ def pooled_scores(score_map: Tensor, boxes: Tensor, cells: Cells) -> Tensor:
 
 
 def _cell_edges(low: Tensor, high: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
-    """See :func:`autocrop.composition.cell_edges`."""
+    """See :func:`autocrop.geometry.composition.cell_edges`."""
     share = torch.from_numpy(cell_shares(count)).to(low.device)
     low, high = low.double(), high.double()
     edges = torch.round((low[:, None] + (high - low)[:, None] * share) * size).long()

@@ -74,14 +74,14 @@ class Pyramid(NamedTuple):
 class Backbone(nn.Module):
     """A torchvision network without its classifier, cut at strides 8, 16 and 32.
 
-    Batch normalisation keeps its ImageNet statistics, as a training step usually sees few photos.
+    Batch normalization keeps its ImageNet statistics, as a training step usually sees few photos.
 
     Args:
         name: a key of :data:`BACKBONES`.
         pretrained: True for torchvision's ImageNet weights (downloaded once), False for none, or a file.
         peaks: collect the peaks of every block, too, the last convolution included (SAFRC).
         dilated: the last stage keeps stride 16 by dilated convolutions ("DC5"); a ResNet only.
-        train_norm: batch normalisation learns, too, and follows the photos' statistics in training.
+        train_norm: batch normalization learns, too, and follows the photos' statistics in training.
         frozen_blocks: how many of the first blocks never learn.
 
     Raises:
@@ -119,7 +119,7 @@ class Backbone(nn.Module):
         return sum(self.channels)
 
     def forward(self, image: Tensor) -> Pyramid:
-        """Map ``[B, 3, H, W]``, ImageNet-normalised, to its pyramid."""
+        """Map ``[B, 3, H, W]``, ImageNet-normalized, to its pyramid."""
         if self.tail is None:
             stride8 = self.stride8(image)
             stride16 = self.stride16(stride8)
@@ -136,7 +136,7 @@ class Backbone(nn.Module):
         return Pyramid(maps[0], maps[1], maps[2], torch.cat(peaks, dim=1))
 
     def train(self, mode: bool = True) -> Backbone:
-        """Switch to training, except for batch normalisation that stays as ImageNet left it."""
+        """Switch to training, except for batch normalization that stays as ImageNet left it."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d) and not self._train_norm:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
+from autocrop.geometry.boxes import Boxes
+from autocrop.geometry.proposals import MIN_PROPOSAL_SIDE, MIN_WEIGHT
 from autocrop.models.backbones import BACKBONES, Backbone, Pyramid
-from autocrop.proposals import SMALLEST_SIDE, SMALLEST_WEIGHT
 
 SCHEDULES = ("constant", "cosine", "step")
 OPTIMIZERS = ("adam", "adamw")
@@ -44,7 +44,7 @@ class Recipe:
 
     epochs: int = 60
     batch: int = 1
-    """Photos an optimiser step."""
+    """Photos an optimizer step."""
     lr: float = 1e-4
     optimizer: str = "adam"
     """``adam``, whose weight decay is a part of the gradient, or ``adamw``, whose decay is apart from it."""
@@ -63,7 +63,7 @@ class Recipe:
     """Largest norm of the gradient; 0 for no limit."""
     backbone: str = "mobilenet_v2"
     freeze_backbone: bool = False
-    """Train on the features of the backbone as ImageNet left it, computed once: no colour jitter, no trimming."""
+    """Train on the features of the backbone as ImageNet left it, computed once: no color jitter, no trimming."""
     side: int = 0
     """Of the square that photos are warped to, in pixels; 0 keeps their aspect, with a short side of 256."""
     seed: int = 0
@@ -77,7 +77,7 @@ class Recipe:
         """Check what a type cannot say.
 
         Raises:
-            UsageError: there is no such schedule, optimiser or backbone, the side is no multiple of 32, or a number is
+            UsageError: there is no such schedule, optimizer or backbone, the side is no multiple of 32, or a number is
                 out of range.
         """
         for name, (least, most) in RANGES.items():
@@ -125,7 +125,7 @@ class Views:
     """One photo with the crops a training step looks at."""
 
     image: Tensor
-    """``[1, 3, H, W]``, ImageNet-normalised."""
+    """``[1, 3, H, W]``, ImageNet-normalized."""
     boxes: Tensor
     """``[N, 4]``, xyxy in [0, 1]: the scored crops first, then those that only votes speak of."""
     scores: Tensor
@@ -140,7 +140,7 @@ class Views:
     """``[H, W]`` in [0, 1], for the models that ask for it."""
     unlabeled: Views | None = None
     """Another photo, with boxes only, for the models that learn from such photos."""
-    good: Tensor | None = None
+    targets: Tensor | None = None
     """``[G, 4]``, G >= 1: the good crops of the photo, the best one first (see ``training/targets.py``)."""
 
 
@@ -151,7 +151,7 @@ class CroppingModel(nn.Module, ABC):
     """On the command line and in checkpoints."""
     FEATURES: tuple[str, ...] = ("features",)
     """Names of what :meth:`features` returns, in exported files."""
-    SHAPES: tuple[str, ...] = ("rectangle",)
+    SUPPORTED_SHAPES: tuple[str, ...] = ("rectangle",)
     """Shapes of crops that :meth:`score` knows."""
     WHOLE_BATCH: bool = False
     """Whether the loss compares the photos of a step with each other, so that they all go through it at once."""
@@ -191,7 +191,7 @@ class CroppingModel(nn.Module, ABC):
         """What the scores are computed from, made of the backbone's maps; :attr:`FEATURES` names them."""
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Features of one ImageNet-normalised photo ``[1, 3, H, W]``; H and W are multiples of 32."""
+        """Features of one ImageNet-normalized photo ``[1, 3, H, W]``; H and W are multiples of 32."""
         return self.features(self.backbone(image))
 
     @abstractmethod
@@ -224,7 +224,7 @@ class CroppingModel(nn.Module, ABC):
         return True
 
     def after_step(self) -> None:
-        """Called after each optimiser step."""
+        """Called after each optimizer step."""
 
     def maps(self, views: Views) -> Pyramid:
         """The backbone's maps of a photo: computed now, or the kept ones."""
@@ -249,9 +249,9 @@ class Proposer(CroppingModel):
     WHOLE_BATCH = True
 
     def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
-        """See :func:`autocrop.proposals.proposal_scores`."""
+        """See :func:`autocrop.geometry.proposals.proposal_scores`."""
         proposals, weight = features[0][0], features[1][0].square()
-        return 1 + 4 * (box_iou(boxes, proposals) @ weight) / weight.sum().clamp(min=SMALLEST_WEIGHT)
+        return 1 + 4 * (box_iou(boxes, proposals) @ weight) / weight.sum().clamp(min=MIN_WEIGHT)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """The loss of a batch of one photo."""
@@ -265,21 +265,21 @@ class Proposer(CroppingModel):
         return Pyramid(*(torch.cat(parts) for parts in zip(*(maps[:3] for maps in kept), strict=True)))
 
 
-def good_crops(views: Views) -> Tensor:
+def require_targets(views: Views) -> Tensor:
     """The good crops ``[G, 4]`` of a photo, the best first.
 
     Raises:
         ValueError: the views were made without.
     """
-    if views.good is None:
+    if views.targets is None:
         raise ValueError("Models that propose crops learn from good ones, and these views have none.")
-    return views.good
+    return views.targets
 
 
 def ordered(corners: Tensor) -> Tensor:
-    """Boxes from two corners ``[..., 4]`` in any order, with no side shorter than :data:`SMALLEST_SIDE`."""
+    """Boxes from two corners ``[..., 4]`` in any order, with no side shorter than :data:`MIN_PROPOSAL_SIDE`."""
     low, high = torch.minimum(corners[..., :2], corners[..., 2:]), torch.maximum(corners[..., :2], corners[..., 2:])
-    centre = (low + high) / 2
-    half = ((high - low) / 2).clamp(min=SMALLEST_SIDE / 2)
-    centre = torch.maximum(torch.minimum(centre, 1 - half), half)  # those at the edge stay inside
-    return torch.cat([centre - half, centre + half], dim=-1)
+    center = (low + high) / 2
+    half = ((high - low) / 2).clamp(min=MIN_PROPOSAL_SIDE / 2)
+    center = torch.maximum(torch.minimum(center, 1 - half), half)  # those at the edge stay inside
+    return torch.cat([center - half, center + half], dim=-1)

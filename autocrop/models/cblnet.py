@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocrop import boxes as bx
-from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
+from autocrop.geometry import boxes as bx
+from autocrop.geometry.boxes import Boxes
 from autocrop.models.backbones import Backbone, Pyramid
-from autocrop.models.base import Proposer, Recipe, Views, good_crops, ordered
+from autocrop.models.base import Proposer, Recipe, Views, ordered, require_targets
 from autocrop.models.imbalance import FeatureSmoothing, InverseFrequency, SyntheticSamples, focal_weight
 
 IMBALANCE = ("none", "smogn", "focal-r", "inv", "rrt", "lds-fds", "c2c")
@@ -41,7 +41,7 @@ class CBLNetRecipe(Recipe):
     heads: int = 6
     """m: heads of each of the two spatial attentions."""
     train_norm: bool = True
-    """The backbone's batch normalisation learns, too; with a frozen backbone it does not."""
+    """The backbone's batch normalization learns, too; with a frozen backbone it does not."""
     imbalance: str = "c2c"
     """One of :data:`IMBALANCE`. With ``rrt`` the second half of the epochs trains the regression heads again."""
     positive: float = 0.05
@@ -89,14 +89,14 @@ class CBLNetRecipe(Recipe):
         self.check_norm(self.batch)
 
     def check_norm(self, photos: int) -> None:
-        """Check that a step of so many *photos* leaves batch normalisation a variance to follow.
+        """Check that a step of so many *photos* leaves batch normalization a variance to follow.
 
         Raises:
             UsageError: the deepest maps of the step are of one place.
         """
         if self.train_norm and not self.freeze_backbone and photos * (self.side // 32) ** 2 == 1:
             raise UsageError(
-                "Batch normalisation cannot learn from one photo a step with side=32: its deepest map is a single "
+                "Batch normalization cannot learn from one photo a step with side=32: its deepest map is a single "
                 "place. Give --batch 2 or more, a larger side, or --set train_norm=false."
             )
 
@@ -194,7 +194,7 @@ class CBLNet(Proposer):
     def batch_loss(self, batch: Sequence[Views]) -> dict[str, Tensor]:
         """Eq. 7, or the L1 loss as another method changes it: sums over the sides, means over the batch."""
         self.recipe.check_norm(len(batch))  # a small data set's or one process's share may be less than the recipe's
-        target = torch.cat([good_crops(views)[:1] for views in batch])
+        target = torch.cat([require_targets(views)[:1] for views in batch])
         sides, _ = self._sides(self.batch_maps(batch))
         pooled = self.dropout(sides.mean(dim=3))
         if self.smoothing is not None:
@@ -242,7 +242,7 @@ class CBLNet(Proposer):
 
 
 class AxisAttention(nn.Module):
-    """Eq. 1 and 2: multi-head spatial attention, normalised over the rows, that makes one feature of each column.
+    """Eq. 1 and 2: multi-head spatial attention, normalized over the rows, that makes one feature of each column.
 
     The paper concatenates the heads' weighted maps, reduces their channels and sums over the rows. Reduction and sum
     are both linear; done the other way round they are the same at a fraction of the cost.
@@ -264,7 +264,7 @@ def contrastive_losses(features: Tensor, target: Tensor, recipe: CBLNetRecipe) -
     """C2C's alignment and uniformity losses, eq. 3 to 6: sums over the sides, means over all pairs of the batch.
 
     Args:
-        features: ``[B, 4, D]``; they are normalised here.
+        features: ``[B, 4, D]``; they are normalized here.
         target: ``[B, 4]``: locations of the sides.
         recipe: has the hyper-parameters.
 

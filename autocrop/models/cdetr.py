@@ -93,7 +93,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, dropout: float) -> Tenso
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention over the photo's places, then two linear layers; each is added and normalised."""
+    """Self-attention over the photo's places, then two linear layers; each is added and normalized."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()

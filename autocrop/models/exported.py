@@ -1,4 +1,4 @@
-"""Networks as they are exported: batch normalisation folded, weights read back from the ONNX files."""
+"""Networks as they are exported: batch normalization folded, weights read back from the ONNX files."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def load_exported(card: ModelCard, files: dict[str, Path]) -> CroppingModel:
 
 
 def fold_batch_norm(network: CroppingModel) -> CroppingModel:
-    """A copy of *network* with every batch normalisation that follows a convolution folded into it."""
+    """A copy of *network* with every batch normalization that follows a convolution folded into it."""
     network = copy.deepcopy(network).eval()
     for parent in network.modules():
         children = list(parent.named_children())
         for (name, first), (next_name, second) in itertools.pairwise(children):
-            # In torchvision's networks a batch normalisation is defined right behind the convolution it belongs to.
+            # In torchvision's networks a batch normalization is defined right behind the convolution it belongs to.
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(first, second))
                 setattr(parent, next_name, nn.Identity())

@@ -152,13 +152,13 @@ class SyntheticSamples(nn.Module):
 
     How rare a location is, the relevance φ, comes from the box plot of the training split: 0 at the median, and 1 at
     those whiskers that values lie beyond, by a monotone cubic between. A rare sample (φ ≥ *threshold*) is paired with
-    one of its nearest rare neighbours of the batch. If that one is near enough, half the median of all distances, the
+    one of its nearest rare neighbors of the batch. If that one is near enough, half the median of all distances, the
     new sample lies between the two; otherwise it is the rare one with Gaussian noise. No target moves by more than
     *largest_shift*, and features go no further than their target.
 
     Args:
         threshold: relevance from which on a sample is rare.
-        neighbours: that may be chosen.
+        neighbors: that may be chosen.
         noise: standard deviation, as a share of the batch's.
         largest_shift: of a target, as a share of the photo's side.
     """
@@ -167,10 +167,10 @@ class SyntheticSamples(nn.Module):
     relevance: Tensor
 
     def __init__(
-        self, threshold: float = 0.8, neighbours: int = 5, noise: float = 0.02, largest_shift: float = 0.1
+        self, threshold: float = 0.8, neighbors: int = 5, noise: float = 0.02, largest_shift: float = 0.1
     ) -> None:
         super().__init__()
-        self.threshold, self.neighbours, self.noise, self.largest_shift = threshold, neighbours, noise, largest_shift
+        self.threshold, self.neighbors, self.noise, self.largest_shift = threshold, neighbors, noise, largest_shift
         self.register_buffer("relevance", torch.zeros(4, 1001))
 
     def prepare(self, targets: Tensor) -> None:
@@ -212,7 +212,7 @@ class SyntheticSamples(nn.Module):
             distance = torch.cdist(flat, flat)
             near_enough = distance.median(dim=1).values / 2
             distance.fill_diagonal_(torch.inf)
-            nearest = distance.topk(min(self.neighbours, count - 1), largest=False).indices
+            nearest = distance.topk(min(self.neighbors, count - 1), largest=False).indices
             chosen = nearest.gather(1, torch.randint(nearest.shape[1], (count, 1), device=values.device))[:, 0]
             between = distance.gather(1, chosen[:, None])[:, 0] < near_enough
             distance_apart = (places[chosen] - places).abs().clamp(min=1e-6)

@@ -16,7 +16,7 @@ SAMPLES = 2
 
 
 def sample_points(low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Centres ``[N, count]`` of *count* equal parts of each interval [low, high], both ``[N]``."""
+    """Centers ``[N, count]`` of *count* equal parts of each interval [low, high], both ``[N]``."""
     steps = (torch.arange(count, dtype=low.dtype, device=low.device) + 0.5) / count
     return low[:, None] + steps * (high - low)[:, None]
 

@@ -47,7 +47,7 @@ class SAFRCRecipe(ScorerRecipe):
     classification: float = 1.0
     """λ_cls of eq. 4; 0 for no pairwise classifier."""
     consistency: float = 1.0
-    """Weight of L_cons, eq. 5, on unlabelled photos; 0 for none. It needs the classifier, and photos."""
+    """Weight of L_cons, eq. 5, on unlabeled photos; 0 for none. It needs the classifier, and photos."""
     pair_margin: float = 0.5
     """η: pairs that are no further apart than this have no say in L_cls."""
     pairs: int = 256
@@ -148,7 +148,7 @@ class SAFRC(CroppingModel):
         return self.classifier(torch.cat([described[pairs[:, 0]], described[pairs[:, 1]]], dim=1)).squeeze(1)
 
     def _consistency(self, views: Views) -> Tensor:
-        """Eq. 5 on one unlabelled photo."""
+        """Eq. 5 on one unlabeled photo."""
         described = self.describe(self.features(self.maps(views)), views.boxes)
         predicted = self.scorer(described).squeeze(1)
         pairs = torch.combinations(torch.arange(len(predicted), device=predicted.device))

@@ -19,11 +19,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchvision.ops import box_convert, box_iou, generalized_box_iou, sigmoid_focal_loss
 
-from autocrop import boxes as bx
-from autocrop.boxes import Boxes
 from autocrop.errors import UsageError
+from autocrop.geometry import boxes as bx
+from autocrop.geometry.boxes import Boxes
 from autocrop.models.backbones import Backbone, Pyramid
-from autocrop.models.base import Proposer, Recipe, Views, good_crops, ordered
+from autocrop.models.base import Proposer, Recipe, Views, ordered, require_targets
 from autocrop.models.cdetr import MLP, Linear, Transformer
 from autocrop.models.losses import mean_over_processes
 
@@ -66,9 +66,9 @@ class SetPredictionRecipe(Recipe):
     hidden: int = 2048
     dropout: float = 0.1
     l1: float = 5.0
-    """Weight of the L1 loss of the boxes' centres and sizes."""
+    """Weight of the L1 loss of the boxes' centers and sizes."""
     giou: float = 2.0
-    """Weight of the generalised IoU loss."""
+    """Weight of the generalized IoU loss."""
     focal: float = 2.0
     """Weight of the focal loss of the validity."""
     spread: bool = False
@@ -204,7 +204,7 @@ class SetPrediction(Proposer):
         image = None if batch[0].maps is not None else self._resized(torch.cat([views.image for views in batch]))
         maps = self.batch_maps(batch) if image is None else self.backbone(image)
         outputs = self._decoded(maps)
-        good = [good_crops(views) for views in batch]
+        good = [require_targets(views) for views in batch]
         crops = torch.tensor(float(sum(map(len, good))), device=outputs[0][1].device)
         count = mean_over_processes(crops).clamp(min=1)
         terms: dict[str, Tensor] = {}
@@ -239,7 +239,7 @@ class SetPrediction(Proposer):
         return F.interpolate(image, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
     def _decoded(self, maps: Pyramid) -> list[tuple[Tensor, Tensor]]:
-        """Boxes ``[B, K, 4]`` (centre and size) and logits of validity ``[B, K]``, of each decoder layer."""
+        """Boxes ``[B, K, 4]`` (center and size) and logits of validity ``[B, K]``, of each decoder layer."""
         features = maps.stride32 if self.recipe.dilated else maps.fused()
         contents, reference = self.transformer(self.input_proj(features), self.query_embed.weight)
         start = F.pad(torch.logit(reference, eps=1e-5), (0, 2)) if self.start is None else self.start

@@ -92,8 +92,8 @@ class VRN(CroppingModel):
         terms["view"] = self.recipe.regression * (scored - target).abs().mean()
         if self.recipe.ranking_gain:
             # Without the splitter the branch predicts raw MOS: only its own mean taken off makes the two comparable.
-            centred = scored if self.splitter is not None else scored - scored.mean()
-            terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(centred, views.scores - mean)
+            centered = scored if self.splitter is not None else scored - scored.mean()
+            terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(centered, views.scores - mean)
         return terms | preference_terms(predicted, views, self.recipe)
 
     def _split(self, maps: Pyramid) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,7 @@ class DifferenceLearner(nn.Module):
 def ranking_gain_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Eq. 1, 3 and 4: e^-β, where β is the discounted gain of the crops in their true order.
 
-    The discounts are normalised to sum to one (without that β reaches the hundreds and e^-β is 0 in float32), which
+    The discounts are normalized to sum to one (without that β reaches the hundreds and e^-β is 0 in float32), which
     for a fixed number of crops is a temperature. Targets must be mean-subtracted.
 
     Args:

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
-from autocrop import boxes as bx
-from autocrop.boxes import Boxes
-from autocrop.candidates import grid_anchors
 from autocrop.datasets import Sample
 from autocrop.engines import preprocess
+from autocrop.geometry import boxes as bx
+from autocrop.geometry.boxes import Boxes
+from autocrop.geometry.candidates import grid_anchors
 from autocrop.images import open_photo
 from autocrop.models import Recipe, Views
-from autocrop.saliency import spectral_residual
-from autocrop.training.frozen import FeatureCache
-from autocrop.training.targets import good_crops, scored_views, trimmed
+from autocrop.training.feature_cache import FeatureCache
+from autocrop.training.saliency import spectral_residual
+from autocrop.training.targets import scored_views, target_crops, trimmed
 
 
 class TrainingViews:
@@ -32,7 +32,7 @@ class TrainingViews:
     Args:
         samples: the training split.
         recipe: says how many views and photos a step has, the seed, and how many photos are trimmed.
-        unlabeled: photos without annotations, one for each labelled one; empty for none.
+        unlabeled: photos without annotations, one for each labeled one; empty for none.
         saliency: add a saliency map to each photo's views.
         cache: of the frozen backbone's features; None to let the network look at pixels.
     """
@@ -53,7 +53,7 @@ class TrainingViews:
         self._cache = cache
         self._decoded: dict[str, NDArray[np.uint8]] = {}
         # The jitter of GAIC's authors, in torchvision's terms (docs/models.md).
-        self._colours = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
+        self._colors = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
 
     def __len__(self) -> int:
         """Steps an epoch."""
@@ -78,7 +78,7 @@ class TrainingViews:
         # torchvision's transforms draw from torch's own generator.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
-            views = self._labelled(self.samples[index], rng)
+            views = self._labeled(self.samples[index], rng)
             if not self.unlabeled:
                 return views
             other = self.unlabeled[int(rng.integers(len(self.unlabeled)))]
@@ -88,7 +88,7 @@ class TrainingViews:
             unlabeled = self._views(self._decode(other), rng, anchors, empty, np.empty((0, 2), np.int64), empty)
         return dataclasses.replace(views, unlabeled=unlabeled)
 
-    def _labelled(self, sample: Sample, rng: np.random.Generator) -> Views:
+    def _labeled(self, sample: Sample, rng: np.random.Generator) -> Views:
         pixels = self._decode(sample)
         if self._cache is None and rng.random() < self.recipe.trim:
             sample, pixels = trimmed(sample, pixels, rng)
@@ -99,7 +99,7 @@ class TrainingViews:
             pairs = len(boxes) + np.arange(2 * len(sample.votes.counts)).reshape(-1, 2)
             preference = (sample.votes.counts[:, 0] / sample.votes.counts.sum(axis=1)).astype(np.float32)
             boxes = np.concatenate([boxes, sample.votes.pairs.reshape(-1, 4)])
-        return self._views(pixels, rng, boxes, scores, pairs, preference, good_crops(sample))
+        return self._views(pixels, rng, boxes, scores, pairs, preference, target_crops(sample))
 
     def _views(
         self,
@@ -111,14 +111,14 @@ class TrainingViews:
         preference: NDArray[np.float32],
         good: Boxes | None = None,
     ) -> Views:
-        """Augment and normalise a photo, and add what the model wants beside it."""
+        """Augment and normalize a photo, and add what the model wants beside it."""
         if rng.random() < 0.5:
             pixels, boxes = np.ascontiguousarray(pixels[:, ::-1]), bx.flip(boxes)
             good = None if good is None else bx.flip(good)
         saliency = torch.from_numpy(spectral_residual(pixels)) if self._saliency else None
         image = torch.from_numpy(pixels.transpose(2, 0, 1))
         if self._cache is None:
-            image = self._colours(image)
+            image = self._colors(image)
         image = v2.functional.normalize(image.float() / 255, preprocess.MEAN.tolist(), preprocess.STD.tolist())[None]
         maps = self._cache.maps(pixels, image) if self._cache is not None else None
         scored, compared, preferred = map(torch.from_numpy, (scores, pairs, preference))
@@ -130,7 +130,7 @@ class TrainingViews:
             preferred,
             maps,
             saliency,
-            good=None if good is None else torch.from_numpy(good),
+            targets=None if good is None else torch.from_numpy(good),
         )
 
     def _decode(self, sample: Sample) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Checkpoint → ONNX graphs that OpenCV runs, and back.
 
-Batch normalisation is folded into the convolutions first, and the initialisers keep the names of the folded
+Batch normalization is folded into the convolutions first, and the initializers keep the names of the folded
 network's parameters. So the graphs are also the weights file of the torch engine, and the two cannot differ.
 """
 
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from autocrop.datasets import TERMS
 from autocrop.models import CroppingModel
+from autocrop.models.checkpoint import load_checkpoint, network_from_checkpoint
 from autocrop.models.exported import fold_batch_norm
-from autocrop.training.loop import load_checkpoint, network_from_checkpoint
 from autocrop.weights import MANIFEST, PARTS, ModelCard, WeightsFile, write_manifest
 
 OPSET = 18
@@ -128,14 +128,14 @@ def _write(
             dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
-            optimize=False,  # torch's own optimiser would rename tensors
+            optimize=False,  # torch's own optimizer would rename tensors
             verbose=False,
         )
         assert program is not None  # that is what dynamo=True returns
         initial = program.model_proto.graph.initializer
         named = {tensor.name: tensor for tensor in initial if tensor.name.startswith("network.")}
         graph = onnxscript.optimizer.optimize(program.model_proto)
-    # Of equal tensors, as an untrained network has them, the optimiser keeps one; the torch engine wants all.
+    # Of equal tensors, as an untrained network has them, the optimizer keeps one; the torch engine wants all.
     for name in sorted(named.keys() - {tensor.name for tensor in graph.graph.initializer}):
         graph.graph.initializer.append(named[name])
     _store_halves(graph.graph)
@@ -165,7 +165,7 @@ def _quiet(*loggers: str) -> Iterator[None]:
 
 
 def _store_halves(graph: onnx.GraphProto) -> None:
-    """Store large float32 initialisers as float16, each followed by a Cast under a new name."""
+    """Store large float32 initializers as float16, each followed by a Cast under a new name."""
     casts = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)

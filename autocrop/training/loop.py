@@ -1,8 +1,7 @@
-"""The training loop: the only one. It knows losses, optimisers and files, and nothing of any model."""
+"""The training loop: the only one. It knows losses, optimizers and files, and nothing of any model."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -21,19 +20,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from autocrop.errors import AutocropError
-from autocrop.models import MODELS, CroppingModel, Pyramid, Recipe, Views
-from autocrop.training.team import Team
+from autocrop.models import CroppingModel, Pyramid, Recipe, Views
+from autocrop.models.checkpoint import BEST, LAST, load_checkpoint
+from autocrop.training.distributed import Team
 
 WARM_UP = 0.05
 """Share of a cosine run's steps in which the learning rate rises."""
-LAST, BEST, LOG = "last.pt", "best.pt", "log.jsonl"
+LOG = "log.jsonl"
 
 
 class Batches(Protocol):
     """What the loop needs of the training data; :class:`~autocrop.training.data.TrainingViews` is one."""
 
     batch: int
-    """Photos an optimiser step."""
+    """Photos an optimizer step."""
 
     def __len__(self) -> int: ...
 
@@ -90,7 +90,7 @@ def fit(
         terms: what else, beside the recipe and *amp*, makes the run what it is, for example the folder of its data,
             by the name that a user knows it by; a run is resumed only with the same.
         on_start: called when the run folder is there, before the first step.
-        on_step: called after every optimiser step.
+        on_step: called after every optimizer step.
         on_epoch: called with the log's row after every epoch.
 
     Returns:
@@ -105,12 +105,12 @@ def fit(
     team = Team.of()
     team.check(batches.batch)
     network.to(device).train()  # which parameters train depends on the recipe
-    optimiser = optimiser_of(network)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate(recipe, len(batches)))
+    optimizer = optimizer_of(network)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(recipe, len(batches)))
     averaged = None
     if recipe.average:
         averaged = AveragedModel(network, multi_avg_fn=_exponential_average(recipe.average))
-    parts: dict[str, Any] = {"optimiser": optimiser, "scheduler": scheduler}
+    parts: dict[str, Any] = {"optimizer": optimizer, "scheduler": scheduler}
     if averaged is not None:
         parts["averaged"] = averaged
     first, best = 0, -math.inf
@@ -147,10 +147,10 @@ def fit(
         losses: dict[str, float] = {}
         network.train()
         for parameter in network.begin_epoch(epoch):
-            optimiser.state.pop(parameter, None)
+            optimizer.state.pop(parameter, None)
         rate = 0.0
-        for progress in _epoch(step_loss, network, batches, epoch, optimiser, team):
-            rate = optimiser.param_groups[0]["lr"]  # of this step
+        for progress in _epoch(step_loss, network, batches, epoch, optimizer, team):
+            rate = optimizer.param_groups[0]["lr"]  # of this step
             scheduler.step()
             network.after_step()
             if averaged is not None:
@@ -208,15 +208,15 @@ class _Loss(nn.Module):
             return self.network.batch_loss([_to(views, self._device) for views in photos])
 
 
-def optimiser_of(network: CroppingModel) -> torch.optim.Optimizer:
-    """The optimiser that the network's recipe names, for the parameters that train."""
+def optimizer_of(network: CroppingModel) -> torch.optim.Optimizer:
+    """The optimizer that the network's recipe names, for the parameters that train."""
     recipe = network.recipe
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
     return kind(_parameter_groups(network), lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 
 def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """Factor of the learning rate at each optimiser step, for *steps* steps an epoch."""
+    """Factor of the learning rate at each optimizer step, for *steps* steps an epoch."""
     total = max(1, recipe.epochs * steps)
     warm_up = max(1, int(WARM_UP * total))
 
@@ -232,71 +232,12 @@ def learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of :func:`fit`: ``model`` (state dict), ``name``, ``recipe``, ``epoch``, ``data``, ``metrics``.
-
-    Raises:
-        AutocropError: it does not exist or is no checkpoint.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"model", "name", "recipe", "epoch", "data", "metrics"} <= state.keys():
-            raise ValueError("it lacks what a run writes")
-    except FileNotFoundError as error:
-        raise AutocropError(
-            f"{path} does not exist. A run writes {LAST} when it begins, and {BEST} after an epoch."
-        ) from error
-    except Exception as error:
-        raise AutocropError(f"{path} is no checkpoint of autocrop ({error}).") from error
-    return state
-
-
-def network_from_checkpoint(path: Path) -> CroppingModel:
-    """The network that a checkpoint holds, in evaluation mode.
-
-    Raises:
-        AutocropError: as :func:`load_checkpoint`, or the checkpoint is of a model that this version does not know.
-    """
-    state = load_checkpoint(path)
-    if state["name"] not in MODELS:
-        raise AutocropError(f"{path} holds the model '{state['name']}', which this version of autocrop does not know.")
-    network_class = MODELS[state["name"]]
-    try:
-        network = network_class(network_class.RECIPE(**state["recipe"]))
-        network.load_state_dict(state["model"])
-    except (TypeError, RuntimeError) as error:
-        raise AutocropError(f"{path} was written by another version of autocrop: {error}.") from error
-    return network.eval()
-
-
-def initialise(network: CroppingModel, path: Path) -> int:
-    """Fill *network* with what fits of a checkpoint: of autocrop, or any whose names the network knows.
-
-    Returns:
-        How many tensors it took.
-
-    Raises:
-        AutocropError: the file does not exist, is no checkpoint, or nothing of it fits.
-    """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # DETR's keep their command line
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("model", state)
-        found = network.compatible({name: value for name, value in state.items() if isinstance(value, Tensor)})
-    except Exception as error:
-        raise AutocropError(f"{path} is no checkpoint that can be read ({error}).") from error
-    if not found:
-        raise AutocropError(f"Nothing in {path} has the name and shape of anything in {network.NAME}.")
-    network.load_state_dict(found, strict=False)
-    return len(found)
-
-
 def _epoch(
     loss: nn.Module,
     network: CroppingModel,
     batches: Batches,
     epoch: int,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     team: Team,
 ) -> Iterator[Progress]:
     """Take the steps of one epoch; yields after each."""
@@ -304,7 +245,7 @@ def _epoch(
     for step, batch in enumerate(batches.epoch(epoch, team.rank, team.size), start=1):
         places = [i * team.size + team.rank for i in range(len(batch))]
         seeds = [_torch_seed(network.recipe.seed, epoch, step, place) for place in places]
-        means = team.mean(_step(loss, network, batch, seeds, optimiser))
+        means = team.mean(_step(loss, network, batch, seeds, optimizer))
         for name, value in means.items():
             totals[name] = totals.get(name, 0.0) + value
         yield Progress(epoch, step, len(batches), {name: total / step for name, total in totals.items()})
@@ -316,10 +257,10 @@ def _torch_seed(*numbers: int) -> int:
 
 
 def _step(
-    loss: nn.Module, network: CroppingModel, batch: list[Views], seeds: list[int], optimiser: torch.optim.Optimizer
+    loss: nn.Module, network: CroppingModel, batch: list[Views], seeds: list[int], optimizer: torch.optim.Optimizer
 ) -> dict[str, float]:
-    """One optimiser step over the photos of *batch*; returns the mean of each term of the loss."""
-    optimiser.zero_grad(set_to_none=True)
+    """One optimizer step over the photos of *batch*; returns the mean of each term of the loss."""
+    optimizer.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
     parts = [batch] if network.WHOLE_BATCH else [[views] for views in batch]
     for number, (photos, seed) in enumerate(zip(parts, seeds, strict=False), start=1):
@@ -336,7 +277,7 @@ def _step(
             means[name] = means.get(name, 0.0) + value.item() / len(parts)
     if network.recipe.clip:
         torch.nn.utils.clip_grad_norm_(network.parameters(), network.recipe.clip)
-    optimiser.step()
+    optimizer.step()
     return means
 
 

@@ -13,12 +13,12 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from autocrop import boxes as bx
-from autocrop import metrics
-from autocrop.boxes import Boxes
-from autocrop.candidates import dense_anchors, grid_anchors
 from autocrop.datasets import Sample, Votes
 from autocrop.datasets.gaicd import SCALE
+from autocrop.evaluation import metrics
+from autocrop.geometry import boxes as bx
+from autocrop.geometry.boxes import Boxes
+from autocrop.geometry.candidates import dense_anchors, grid_anchors
 
 GRID_SHARE, DENSE_SHARE = 0.4, 0.3
 """Shares of grid anchors and dense anchors among the views; the rest is drawn around the best crop."""
@@ -26,7 +26,7 @@ JITTER = 0.12
 """Standard deviation of a drawn crop's sides, as a share of the photo's."""
 LARGEST_TRIM = 0.6
 """Share of a margin that :func:`trimmed` may cut away."""
-SMALLEST_SIDE = 0.25
+MIN_VIEW_SIDE = 0.25
 """No drawn crop has a side shorter than this share of the photo's."""
 GOOD_IOU = 0.7
 """From this IoU with a best crop on, the winner of a clear vote is a good crop, too."""
@@ -49,7 +49,7 @@ def scored_views(sample: Sample, count: int, rng: np.random.Generator) -> tuple[
     return views, 1 + 4 * bx.iou(views, sample.boxes).max(axis=1)
 
 
-def good_crops(sample: Sample) -> Boxes:
+def target_crops(sample: Sample) -> Boxes:
     """The good crops of a photo, the best first, as the models that propose crops learn them.
 
     Where crops have scores, those that the data set's scale calls good, or, where there are none, those tied for the
@@ -80,7 +80,7 @@ def trimmed(sample: Sample, image: NDArray[np.uint8], rng: np.random.Generator) 
         rng: decides how much of each margin, from nothing to :data:`LARGEST_TRIM` of it.
 
     Returns:
-        The sample with its boxes normalised to what is left, without the pairs that reach beyond it, and the pixels.
+        The sample with its boxes normalized to what is left, without the pairs that reach beyond it, and the pixels.
     """
     if sample.scores is not None:
         return sample, image
@@ -116,6 +116,6 @@ def jittered(box: NDArray[np.float32], count: int, rng: np.random.Generator) -> 
     while len(drawn) < count:
         spread = JITTER * rng.uniform(0.2, 1.5, (2 * count, 1))
         around = np.clip(box + spread * rng.standard_normal((2 * count, 4)), 0, 1).astype(np.float32)
-        large = (around[:, 2:] - around[:, :2] >= SMALLEST_SIDE).all(axis=1)
+        large = (around[:, 2:] - around[:, :2] >= MIN_VIEW_SIDE).all(axis=1)
         drawn = np.concatenate([drawn, around[large]])
     return drawn[:count]

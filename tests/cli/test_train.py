@@ -7,8 +7,8 @@ import warnings
 import pytest
 from PIL import Image
 
-from tests.cli.test_crop import autocrop
-from tests.datasets.synthetic import write_gaicd
+from tests.helpers.command import autocrop
+from tests.helpers.datasets import write_gaicd
 
 torch = pytest.importorskip("torch")
 
@@ -75,7 +75,7 @@ def test_train_export_crop(tiny_fcdb, tmp_path, photo, backbone, here):
     assert again == config
 
 
-def test_train_safrc_on_frozen_features_and_unlabelled_photos(tiny_fcdb, tmp_path, photo, backbone, here):
+def test_train_safrc_on_frozen_features_and_unlabeled_photos(tiny_fcdb, tmp_path, photo, backbone, here):
     """The consistency loss is there, the features are kept on disk, and the export has two features."""
     train = ["train", "safrc", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", "--batch", "2", "--set", "views=8"]
     train += ["--freeze-backbone", "--feature-cache", "kept", "--unlabeled", tiny_fcdb / "images", "--amp"]
@@ -104,7 +104,7 @@ def test_validation_of_scored_crops(tmp_path, backbone, here):
 
 WRONG = [
     (["none"], "There is no model 'none'"),
-    (["vrn", "--set", "colour=3"], "--set colour=3: write NAME=VALUE"),
+    (["vrn", "--set", "color=3"], "--set color=3: write NAME=VALUE"),
     (["vrn", "--set", "views=many"], "--set views=many: the value must be like 64"),
     (["vrn", "--set", "views=0"], "views=0: it must be a number, 1 or more"),
     (["vrn", "--set", "splitter=perhaps"], "must be true or false"),

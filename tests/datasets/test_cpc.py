@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autocrop.datasets import DatasetError, load
-from tests.datasets.synthetic import CPC_CROPS, write_cpc
+from tests.helpers.datasets import CPC_CROPS, write_cpc
 
 
 @pytest.fixture

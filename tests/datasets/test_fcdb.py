@@ -8,7 +8,7 @@ from autocrop.datasets.fcdb import validation_names
 
 
 def test_splits_and_boxes(tiny_fcdb):
-    """Train and val share no photo; boxes are normalised by their photo's size; photos that are gone are left out."""
+    """Train and val share no photo; boxes are normalized by their photo's size; photos that are gone are left out."""
     training, validation = load(f"fcdb:{tiny_fcdb}", "train"), load(f"fcdb:{tiny_fcdb}", "val")
     assert (len(training), len(validation)) == (4, 2)
     assert not {s.name for s in training} & {s.name for s in validation}

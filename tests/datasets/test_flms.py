@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from autocrop.datasets import DatasetError, default_split, load
-from tests.datasets.synthetic import FLMS_CROPS, write_flms
+from tests.helpers.datasets import FLMS_CROPS, write_flms
 
 
 @pytest.mark.parametrize("fields", [("filename", "bbox"), ("name", "gt")])

@@ -1,7 +1,7 @@
 import pytest
 
 from autocrop.datasets import LOADERS, TERMS, DatasetError, load
-from tests.datasets.synthetic import write_photo
+from tests.helpers.datasets import write_photo
 
 
 def test_photos_without_labels(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autocrop.datasets import DatasetError, load
-from tests.datasets.synthetic import gaicd_rows, write_gaicd, write_gaicd_json, write_photo
+from tests.helpers.datasets import gaicd_rows, write_gaicd, write_gaicd_json, write_photo
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from autocrop import weights
-from autocrop.boxes import WHOLE
-from autocrop.candidates import dense_anchors, grid_anchors
 from autocrop.engines import load_model, pick_device, preprocess, require_torch
 from autocrop.errors import AutocropError, UsageError
-from autocrop.search import find_boxes
+from autocrop.geometry.boxes import FULL_FRAME
+from autocrop.geometry.candidates import dense_anchors, grid_anchors
+from autocrop.search.two_stage import find_boxes
 
 MODELS = sorted(weights.manifest())
 
@@ -130,12 +130,12 @@ def test_input_sizes(size, expected):
     assert preprocess.input_size(*size) == expected
 
 
-def test_normalisation():
+def test_normalization():
     """ImageNet's mean becomes 0; the layout is [1, 3, H, W]."""
     image = np.broadcast_to((preprocess.MEAN * 255).round().astype(np.uint8), (4, 6, 3))
-    normalised = preprocess.normalise(image)
-    assert normalised.shape == (1, 3, 4, 6)
-    assert np.abs(normalised).max() < 0.02
+    normalized = preprocess.normalize(image)
+    assert normalized.shape == (1, 3, 4, 6)
+    assert np.abs(normalized).max() < 0.02
 
 
 def test_weights_from_a_folder(tmp_path):
@@ -146,7 +146,7 @@ def test_weights_from_a_folder(tmp_path):
     weights.write_manifest(tmp_path, [dataclasses.replace(card, name="mine")])
     engine = load_model(weights=tmp_path)
     assert engine.model == "mine"
-    assert engine.score(engine.encode(np.zeros((64, 64, 3), np.uint8)), WHOLE).shape == (1,)
+    assert engine.score(engine.encode(np.zeros((64, 64, 3), np.uint8)), FULL_FRAME).shape == (1,)
     with (tmp_path / card.files["head"].name).open("ab") as file:
         file.write(b"x")
     with pytest.raises(AutocropError, match="sha256"):

@@ -28,7 +28,7 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path):
     files.remove_leftovers(tmp_path / "missing")
 
 
-def test_temporary_names_are_recognised(tmp_path, monkeypatch):
+def test_temporary_names_are_recognized(tmp_path, monkeypatch):
     """The name under which a file is written is one that a later run knows how to clean up."""
     seen = []
     monkeypatch.setattr(files.os, "replace", lambda source, target: seen.append(source.name))

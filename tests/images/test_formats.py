@@ -20,8 +20,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from autocrop.errors import AutocropError
 from autocrop.images import EXIF_IFD, ORIENTATION, PhotoError, containers, metadata, open_photo, photo_from_bytes, tiff
-from autocrop.images.pixels import cut
-from tests.images.test_photo import PROFILE, TRANSPOSES, XMP, stored
+from autocrop.images.pixels import crop_and_resize
+from tests.helpers.files import PROFILE, TRANSPOSES, XMP, stored
 
 BOX = (10, 20, 110, 80)
 RESOURCES = metadata._join(
@@ -37,9 +37,9 @@ RESOURCES = metadata._join(
 
 def deep_picture(photo, channels):
     """16 bits a channel, of which the lower ones matter."""
-    colour = np.asarray(Image.open(photo).convert("RGBA")).astype(np.uint16)
-    noise = np.random.default_rng(0).integers(0, 256, colour.shape, np.uint16)
-    deep = (colour << 8) | noise
+    color = np.asarray(Image.open(photo).convert("RGBA")).astype(np.uint16)
+    noise = np.random.default_rng(0).integers(0, 256, color.shape, np.uint16)
+    deep = (color << 8) | noise
     return deep[..., 0] if channels == 1 else np.ascontiguousarray(deep[..., :channels])
 
 
@@ -70,7 +70,7 @@ def test_16_bits_stay_16_bits(photo, tmp_path, channels, source, target):
     opened = open_photo(tmp_path / f"in.{source}")
     assert opened.preview().dtype == np.uint8
     assert np.abs(opened.preview().astype(int).mean() - array[..., :3].mean() / 257) < 60
-    assert opened.save(opened.cut(BOX), tmp_path / f"out.{target}") == []
+    assert opened.save(opened.crop(BOX), tmp_path / f"out.{target}") == []
     assert opened.notes == []
     saved = read_deep(tmp_path / f"out.{target}")
     assert saved.dtype == np.uint16
@@ -82,19 +82,19 @@ def test_a_resize_keeps_16_bits(channels):
     """Also values between those that 8 bits know; an opaque picture stays opaque."""
     ramp = np.tile(np.linspace(0, 65535, 600), (400, 1)).astype(np.uint16)
     array = ramp if channels == 1 else np.dstack([ramp] * 3 + [np.full_like(ramp, 65535)] * (channels - 3))
-    small = cut(array, (0, 0, 600, 400), (300, 200))
+    small = crop_and_resize(array, (0, 0, 600, 400), (300, 200))
     assert small.shape[:2] == (200, 300)
     assert small.dtype == np.uint16
-    colour = small if channels == 1 else small[..., 0]
-    assert len(np.unique(colour[0])) > 290
-    assert np.abs(colour[100].astype(int) - ramp[0].reshape(-1, 2).mean(axis=1)).max() < 300
+    color = small if channels == 1 else small[..., 0]
+    assert len(np.unique(color[0])) > 290
+    assert np.abs(color[100].astype(int) - ramp[0].reshape(-1, 2).mean(axis=1)).max() < 300
     if channels == 4:
         assert small[..., 3].min() == 65535
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
-def test_16_bit_colour_in_every_orientation(photo, tmp_path, orientation, suffix):
+def test_16_bit_color_in_every_orientation(photo, tmp_path, orientation, suffix):
     """Upright, with all its bits, and with its metadata."""
     array = deep_picture(photo, 3)
     _, exif = stored(Image.new("L", (8, 8)), orientation)
@@ -110,7 +110,7 @@ def test_16_bit_colour_in_every_orientation(photo, tmp_path, orientation, suffix
     (tmp_path / f"in{suffix}").write_bytes(data)
     opened = open_photo(tmp_path / f"in{suffix}")
     assert (opened.width, opened.height) == (600, 400)
-    opened.save(opened.cut(BOX), tmp_path / f"out{suffix}")
+    opened.save(opened.crop(BOX), tmp_path / f"out{suffix}")
     assert np.array_equal(read_deep(tmp_path / f"out{suffix}"), array[20:80, 10:110])
     with Image.open(tmp_path / f"out{suffix}") as written:
         assert written.getexif().get(ORIENTATION, 1) == 1
@@ -123,7 +123,7 @@ def test_fewer_bits_are_told(photo, tmp_path):
     """A JPEG of a 16-bit photo has 8; a 16-bit CMYK is read with 8."""
     write_deep(tmp_path / "in.png", deep_picture(photo, 3))
     opened = open_photo(tmp_path / "in.png")
-    assert opened.save(opened.cut(BOX), tmp_path / "out.jpg") == ["16 bits a channel become 8: JPEG has no more"]
+    assert opened.save(opened.crop(BOX), tmp_path / "out.jpg") == ["16 bits a channel become 8: JPEG has no more"]
     Image.open(photo).convert("CMYK").save(tmp_path / "cmyk.tif")
     deep = tiff.with_fields(
         (tmp_path / "cmyk.tif").read_bytes(), lambda fields: fields.update({258: tiff.shorts(*[16] * 4)})
@@ -136,7 +136,7 @@ def test_a_tiff_keeps_its_compression(photo, tmp_path, compression):
     """LZW stays LZW, and so on."""
     Image.open(photo).save(tmp_path / "in.tif", compression=compression)
     opened = open_photo(tmp_path / "in.tif")
-    opened.save(opened.cut(BOX), tmp_path / "out.tif")
+    opened.save(opened.crop(BOX), tmp_path / "out.tif")
     with Image.open(tmp_path / "out.tif") as written:
         assert written.info["compression"] == compression
         assert np.array_equal(np.asarray(written), np.asarray(opened.upright().crop(BOX)))
@@ -149,9 +149,9 @@ def test_iptc_is_kept_and_thumbnails_are_not(photo, tmp_path, suffix):
     data = containers.with_segments((tmp_path / "in.jpg").read_bytes(), [(0xED, metadata.PHOTOSHOP + RESOURCES)])
     (tmp_path / "in.jpg").write_bytes(data)
     first = open_photo(tmp_path / "in.jpg")
-    first.save(first.cut((0, 0, 300, 300)), tmp_path / f"middle{suffix}")
+    first.save(first.crop((0, 0, 300, 300)), tmp_path / f"middle{suffix}")
     second = open_photo(tmp_path / f"middle{suffix}")
-    second.save(second.cut(BOX), tmp_path / f"out{suffix}")
+    second.save(second.crop(BOX), tmp_path / f"out{suffix}")
     found = open_photo(tmp_path / f"out{suffix}")._decoder.metadata
     assert found.iptc == b"\x1c\x02\x78\0\x05A cup\x1c\x02\x19\0\x03cup"
     assert [number for number, *_ in metadata._resources(found.photoshop)] in ([1028, 1034], [1034, 1028])
@@ -173,9 +173,9 @@ def test_a_makers_note_stays_where_it_was(photo, tmp_path):
         Image.open(photo).save(tmp_path / "in.jpg", exif=b"Exif\0\0" + before)
         opened = open_photo(tmp_path / "in.jpg")
         for name in ("out.jpg", "out.avif", "out.tif"):
-            opened.save(opened.cut(BOX), tmp_path / name)
+            opened.save(opened.crop(BOX), tmp_path / name)
             assert "Jürgen".encode() in (tmp_path / name).read_bytes()
-        opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+        opened.save(opened.crop(BOX), tmp_path / "out.jpg")
         after = open_photo(tmp_path / "out.jpg")._decoder.metadata.exif
         assert len(after) == len(before)
         assert after.index(b"MakerNote") == before.index(b"MakerNote")
@@ -186,15 +186,15 @@ def test_a_makers_note_stays_where_it_was(photo, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
-def test_strip_leaves_colours_and_nothing_else(photo, tmp_path, suffix):
-    """No EXIF, XMP, IPTC, comment or text; the profile stays, since colours would be others without it."""
+def test_strip_leaves_colors_and_nothing_else(photo, tmp_path, suffix):
+    """No EXIF, XMP, IPTC, comment or text; the profile stays, since colors would be others without it."""
     image, exif = stored(Image.open(photo), 6)
     texts = PngInfo()
     texts.add_text("Author", "Maker of cameras")
     more = {"pnginfo": texts} if suffix == ".png" else {} if suffix == ".tif" else {"xmp": XMP}
     image.save(tmp_path / f"in{suffix}", exif=exif, icc_profile=PROFILE, comment=b"Maker of cameras", **more)
     opened = open_photo(tmp_path / f"in{suffix}")
-    opened.save(opened.cut(BOX), tmp_path / f"out{suffix}", strip=True)
+    opened.save(opened.crop(BOX), tmp_path / f"out{suffix}", strip=True)
     with Image.open(tmp_path / f"out{suffix}") as written:
         assert written.size == (100, 60)
         assert written.info["icc_profile"] == PROFILE
@@ -203,13 +203,13 @@ def test_strip_leaves_colours_and_nothing_else(photo, tmp_path, suffix):
     assert b"Coffee" not in content
 
 
-def test_colour_chunks_of_a_png_are_kept(photo, tmp_path):
-    """GAMA and the like say which colours the numbers mean."""
+def test_color_chunks_of_a_png_are_kept(photo, tmp_path):
+    """GAMA and the like say which colors the numbers mean."""
     Image.open(photo).save(tmp_path / "plain.png")
     chunks = [(b"gAMA", struct.pack(">I", 100_000)), (b"cICP", bytes((9, 16, 0, 1)))]
     (tmp_path / "in.png").write_bytes(containers.with_chunks((tmp_path / "plain.png").read_bytes(), chunks))
     opened = open_photo(tmp_path / "in.png")
-    opened.save(opened.cut(BOX), tmp_path / "out.png")
+    opened.save(opened.crop(BOX), tmp_path / "out.png")
     found = list(containers.png_chunks((tmp_path / "out.png").read_bytes()))
     assert all(chunk in found for chunk in chunks)
 
@@ -224,7 +224,7 @@ def test_exiftool_finds_the_same_tags(photo, tmp_path, suffix):
     tags += [] if suffix == ".webp" else ["-IPTC:Keywords=cup", "-IPTC:City=Wien"]
     subprocess.run(["exiftool", "-q", "-m", "-overwrite_original", *tags, tmp_path / f"in{suffix}"], check=True)
     opened = open_photo(tmp_path / f"in{suffix}")
-    opened.save(opened.cut(BOX), tmp_path / f"out{suffix}")
+    opened.save(opened.crop(BOX), tmp_path / f"out{suffix}")
     groups = [f"-{group}:all" for group in ("IFD0", "ExifIFD", "GPS", "XMP", "IPTC", "ICC_Profile")]
     command = ["exiftool", "-j", "-G1", "-a", "-n", *groups, tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"]
     rows = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
@@ -246,11 +246,11 @@ def test_heic_is_read_and_written(photo, tmp_path):
     opened = open_photo(tmp_path / "in.heic")
     assert (opened.width, opened.height) == (150, 100)
     assert np.abs(opened.preview().astype(int) - np.asarray(small.convert("RGB"))).mean() < 6
-    opened.save(opened.cut(BOX), tmp_path / "out.heic")
+    opened.save(opened.crop(BOX), tmp_path / "out.heic")
     with Image.open(tmp_path / "out.heic") as written:
         assert (written.format, written.size) == ("HEIF", (100, 60))
         assert written.getexif()[0x010F] == "Maker of cameras"
-    opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+    opened.save(opened.crop(BOX), tmp_path / "out.jpg")
     with Image.open(tmp_path / "out.jpg") as written:
         assert written.getexif()[ORIENTATION] == 1
 
@@ -298,9 +298,9 @@ def test_camera_raw_is_developed(tmp_path, orientation):
     assert preview.shape == (opened.height // 2, opened.width // 2)
     brighter = {1: preview[:, -1], 3: preview[:, 0], 6: preview[-1], 8: preview[0]}[orientation]
     assert brighter.mean() > preview.mean() + 40
-    opened.save(opened.cut(BOX), tmp_path / "out.tif")
+    opened.save(opened.crop(BOX), tmp_path / "out.tif")
     assert read_deep(tmp_path / "out.tif").dtype == np.uint16
-    opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+    opened.save(opened.crop(BOX), tmp_path / "out.jpg")
     with Image.open(tmp_path / "out.jpg") as written:
         assert written.getexif()[0x010F] == "Maker of cameras"
         assert written.getexif()[ORIENTATION] == 1
@@ -357,7 +357,7 @@ def test_cmyk_becomes_rgb_where_the_format_has_no_other(photo, tmp_path, target)
     """Every format that is offered takes every photo."""
     Image.open(photo).convert("CMYK").save(tmp_path / "in.jpg")
     opened = open_photo(tmp_path / "in.jpg")
-    opened.save(opened.cut(BOX), tmp_path / target)
+    opened.save(opened.crop(BOX), tmp_path / target)
     with Image.open(tmp_path / target) as written:
         assert written.convert("RGB").size == (100, 60)
 
@@ -368,12 +368,12 @@ def test_the_limit_is_the_callers(photo, monkeypatch):
     assert open_photo(photo, max_pixels=240_000).width == 600
     with pytest.raises(PhotoError, match="600x400 = 240,000 pixels, more than the limit of 239,999"):
         open_photo(photo, max_pixels=239_999)
-    assert open_photo(photo).cut((0, 0, 500, 400)).size == (500, 400)
+    assert open_photo(photo).crop((0, 0, 500, 400)).size == (500, 400)
     assert Image.MAX_IMAGE_PIXELS == 50_000  # of others we change nothing
 
 
 def test_zeros_at_the_end_are_no_picture(photo, tmp_path):
-    """What a copy leaves that broke off: decoders make half a grey picture of it without a word."""
+    """What a copy leaves that broke off: decoders make half a gray picture of it without a word."""
     for suffix in (".jpg", ".webp", ".avif"):
         Image.open(photo).save(tmp_path / f"in{suffix}")
         data = (tmp_path / f"in{suffix}").read_bytes()
@@ -393,7 +393,7 @@ def test_passes_without_end_are_refused(photo):
     assert photo_from_bytes(photo.read_bytes() + b"\xff\xda" * 1001).preview().shape == (400, 600, 3)
 
 
-def test_twelve_megapixels_are_analysed_at_an_eighth(tmp_path):
+def test_twelve_megapixels_are_analyzed_at_an_eighth(tmp_path):
     """The quickest that libjpeg decodes, and larger than what the networks see; what is smaller is decoded larger."""
     for size, preview in (((4000, 3000), (375, 500)), ((2800, 2800), (700, 700)), ((700, 500), (500, 700))):
         Image.new("L", size, 90).save(tmp_path / "photo.jpg")
@@ -442,7 +442,7 @@ def test_damaged_files_fail_with_a_sentence(photo, tmp_path):
             opened = photo_from_bytes(mutated(source.read_bytes(), rng) or b"", name, 10_000_000)
             opened.preview()
             opened.save(
-                opened.cut((8, 8, 60, 50)), tmp_path / f"out{source.suffix if source.suffix != '.dng' else '.png'}"
+                opened.crop((8, 8, 60, 50)), tmp_path / f"out{source.suffix if source.suffix != '.dng' else '.png'}"
             )
             outcomes.append("cropped")
         except AutocropError as error:
@@ -464,7 +464,7 @@ def test_jpegs_are_encoded_without_pythons_lock(photo, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", watched)
     opened = open_photo(photo)
-    opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+    opened.save(opened.crop(BOX), tmp_path / "out.jpg")
     assert len(written_to) == 1
 
 
@@ -476,7 +476,7 @@ def test_a_png_keeps_mode_and_pixels(photo, tmp_path, mode):
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     picture.save(tmp_path / "in.png")
     opened = open_photo(tmp_path / "in.png")
-    opened.save(opened.cut(BOX), tmp_path / "out.png")
+    opened.save(opened.crop(BOX), tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as written:
         assert written.mode == mode
         assert written.tobytes() == picture.crop(BOX).tobytes()
@@ -487,7 +487,7 @@ def test_a_jpeg_is_the_same_wherever_it_is_encoded(photo, tmp_path, monkeypatch)
 
     def written():
         opened = open_photo(photo)
-        opened.save(opened.cut(BOX), tmp_path / "out.jpg")
+        opened.save(opened.crop(BOX), tmp_path / "out.jpg")
         return (tmp_path / "out.jpg").read_bytes()
 
     def refuse():

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch import run
+from autocrop.batch.options import Options
+from autocrop.batch.plan import Plan
+from autocrop.batch.runner import run
+from autocrop.batch.targets import make_targets
 from autocrop.images import EXIF_HEIGHT, EXIF_IFD, EXIF_WIDTH, ORIENTATION, PhotoError, lossless, open_photo
-from autocrop.plan import Options, Plan, make_targets
-from tests.images.test_photo import PROFILE, stored
+from tests.helpers.files import PROFILE, stored
 
 BACKENDS = ["package", "program"] if shutil.which("jpegtran") else ["package"]
 
@@ -32,8 +34,8 @@ def backend(request, monkeypatch):
 def test_pixels_equal_the_photos(photo, tmp_path, orientation, subsampling, backend):
     """In every orientation and subsampling a crop shows what the photo shows in its box.
 
-    With 4:4:4 to the last pixel. Otherwise decoders interpolate colours from the next block's, so the outermost pixels,
-    whose neighbours are gone, may differ by a little; the brightness does not.
+    With 4:4:4 to the last pixel. Otherwise decoders interpolate colors from the next block's, so the outermost pixels,
+    whose neighbors are gone, may differ by a little; the brightness does not.
     """
     image, exif = stored(Image.open(photo).resize((210, 150)), orientation)
     image.save(tmp_path / "in.jpg", exif=exif, quality=85, subsampling=subsampling, icc_profile=PROFILE)
@@ -152,18 +154,18 @@ def test_other_formats_are_lossless_anyway(photo, tmp_path):
 
 
 def test_a_truncated_jpeg_and_a_missing_library_fail(photo, tmp_path, backend, monkeypatch):
-    """No grey rest, and a sentence that says what to install."""
+    """No gray rest, and a sentence that says what to install."""
     data = photo.read_bytes()
     opened = open_photo(photo)
     with pytest.raises(ValueError, match=r"\w"):
-        lossless.cut(data[: len(data) // 2], (0, 0, 64, 64), progressive=False)
+        lossless.crop_jpeg(data[: len(data) // 2], (0, 0, 64, 64), progressive=False)
     monkeypatch.setitem(sys.modules, "turbojpeg", None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(PhotoError, match=r"autocrop-photo\[lossless\]"):
         opened.save_lossless((0, 0, 64, 64), tmp_path / "out.jpg")
 
 
-def test_grey_jpegs_have_a_grid_of_8(photo):
+def test_gray_jpegs_have_a_grid_of_8(photo):
     """Blocks of a single component are stored one by one."""
     content = io.BytesIO()
     Image.open(photo).convert("L").save(content, "JPEG")

@@ -8,57 +8,12 @@ import re
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from autocrop import images
 from autocrop.images import EXIF_HEIGHT, EXIF_IFD, EXIF_WIDTH, ORIENTATION, PhotoError, open_photo, photo_from_memory
-
-TRANSPOSES = {
-    1: (),
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_90,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_270,),
-}
-"""How the pixels of an upright picture are stored under each orientation."""
-
-
-def xmp_of(fields):
-    """A packet with those properties, as attributes or as elements."""
-    spaces = {
-        "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
-        "dc": "http://purl.org/dc/elements/1.1/",
-        "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
-        "tiff": "http://ns.adobe.com/tiff/1.0/",
-        "xmp": "http://ns.adobe.com/xap/1.0/",
-    }
-    declared = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in spaces.items())
-    elements = " ".join(field for field in fields if field.startswith("<"))
-    attributes = " ".join(field for field in fields if not field.startswith("<"))
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" {declared} {attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>'
-    ).encode()
-
-
-XMP = xmp_of(['tiff:Orientation="6"', 'dc:title="Coffee"'])
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def stored(image, orientation):
-    """*image* as a camera held that way would store it, and its EXIF."""
-    for transpose in TRANSPOSES[orientation]:
-        image = image.transpose(transpose)
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    exif[0x010F] = "Maker of cameras"
-    exif.get_ifd(EXIF_IFD).update({0x829A: 0.005, EXIF_WIDTH: image.width, EXIF_HEIGHT: image.height})
-    exif[EXIF_IFD] = 0  # an offset that Pillow fills in; without it a TIFF would be written without this directory
-    return image, exif
+from tests.helpers.files import PROFILE, XMP, stored, xmp_of
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -156,7 +111,7 @@ def test_a_thumbnail_of_the_uncropped_photo_is_dropped(photo, tmp_path):
     [("RGBA", ".png"), ("L", ".jpg"), ("LA", ".png"), ("P", ".png"), ("1", ".png"), ("CMYK", ".jpg"), ("I;16", ".png")],
 )
 def test_modes_survive(photo, tmp_path, mode, suffix):
-    """Grey, palette, alpha, CMYK and 16-bit grey stay what they are, pixel for pixel where the format is lossless."""
+    """Gray, palette, alpha, CMYK and 16-bit gray stay what they are, pixel for pixel where the format is lossless."""
     image = Image.open(photo).convert("L" if mode == "I;16" else mode)
     if mode == "I;16":
         image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
@@ -183,8 +138,8 @@ def test_alpha_is_flattened_where_the_format_has_none(photo, tmp_path):
         assert np.asarray(saved).min() > 250
 
 
-def test_16_bit_grey_is_seen_in_full_range():
-    """For analysis 16-bit grey is scaled down, not clipped to white."""
+def test_16_bit_gray_is_seen_in_full_range():
+    """For analysis 16-bit gray is scaled down, not clipped to white."""
     ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
     preview = photo_from_memory(Image.fromarray(ramp)).preview()
     assert preview[0, 0, 0] == 0
@@ -245,7 +200,7 @@ def test_metadata_too_long_for_a_jpeg_is_told(photo, tmp_path):
     assert (tmp_path / "out.jpg").exists()
 
 
-def test_a_profile_of_other_colours_is_not_attached(photo, tmp_path):
+def test_a_profile_of_other_colors_is_not_attached(photo, tmp_path):
     """A CMYK profile does not describe an RGB picture."""
     Image.open(photo).convert("CMYK").save(tmp_path / "in.jpg", icc_profile=PROFILE)
     opened = open_photo(tmp_path / "in.jpg")
@@ -264,13 +219,13 @@ def test_resolution_is_kept(photo, tmp_path):
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_16_bit_grey_becomes_a_picture_where_the_format_has_8(photo, tmp_path):
+def test_16_bit_gray_becomes_a_picture_where_the_format_has_8(photo, tmp_path):
     """Scaled, not clipped to white."""
-    grey = np.asarray(Image.open(photo).convert("L")).astype(np.uint16) * 257
-    opened = photo_from_memory(Image.fromarray(grey))
+    gray = np.asarray(Image.open(photo).convert("L")).astype(np.uint16) * 257
+    opened = photo_from_memory(Image.fromarray(gray))
     opened.save(opened.upright(), tmp_path / "out.webp")
     with Image.open(tmp_path / "out.webp") as written:
-        assert np.asarray(written).mean() == pytest.approx(grey.mean() / 257, abs=3)
+        assert np.asarray(written).mean() == pytest.approx(gray.mean() / 257, abs=3)
 
 
 def test_the_modification_time_is_kept(photo, tmp_path):

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch import run
+from autocrop.batch.naming import SIDECAR
+from autocrop.batch.options import Options
+from autocrop.batch.plan import Plan
+from autocrop.batch.results import Status
+from autocrop.batch.runner import run
+from autocrop.batch.targets import make_targets
 from autocrop.images import PhotoError, open_photo, xmp
-from autocrop.manifest import Status
-from autocrop.plan import SIDECAR, Options, Plan, make_targets
-from tests.images.test_photo import stored
+from tests.helpers.files import stored
 
 DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
 CRS = f"{{{xmp.CRS}}}"

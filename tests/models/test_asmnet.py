@@ -6,9 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch.nn import functional
 
-from autocrop import composition
-from autocrop.candidates import dense_anchors
-from autocrop.composition import Cells, pattern
+from autocrop.geometry import composition
+from autocrop.geometry.candidates import dense_anchors
+from autocrop.geometry.composition import Cells, pattern
 from autocrop.models.asmnet import ASMNet, ASMNetRecipe, pooled_scores, ranking_loss, saliency_loss, statistics
 from autocrop.models.base import Views
 
@@ -67,11 +67,11 @@ def test_gradients_reach_just_the_pixels_of_a_crop():
 def test_position_within_the_crop_matters():
     """The same region counts differently in different crops, unless the pattern is a single cell."""
     scores = torch.zeros(9, 30, 30)
-    scores[4, 10:20, 10:20] = 1  # good in the centre
+    scores[4, 10:20, 10:20] = 1  # good in the center
     boxes = torch.tensor([[0.0, 0, 1, 1], [1 / 3, 1 / 3, 1, 1]])
-    centred, cornered = pooled_scores(scores, boxes, Cells.of(pattern("3x3")))
-    assert centred > 0
-    assert cornered < centred
+    centered, cornered = pooled_scores(scores, boxes, Cells.of(pattern("3x3")))
+    assert centered > 0
+    assert cornered < centered
 
 
 def test_every_term_of_the_loss_reaches_its_parameters(network, views):

@@ -30,7 +30,7 @@ def test_peaks_can_be_trained_through_every_backbone():
     assert backbone.stride8[0].weight.grad.abs().sum() > 0
 
 
-def test_batch_normalisation_keeps_its_statistics():
+def test_batch_normalization_keeps_its_statistics():
     """Also while training, and a forward pass does not move them."""
     backbone = Backbone("mobilenet_v2", pretrained=False).train()
     before = backbone.stride8[0][1].running_mean.clone()

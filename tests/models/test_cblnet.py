@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from autocrop import boxes as bx
 from autocrop.errors import UsageError
+from autocrop.geometry import boxes as bx
 from autocrop.models.backbones import Pyramid
 from autocrop.models.base import Views, ordered
 from autocrop.models.cblnet import IMBALANCE, AxisAttention, CBLNet, CBLNetRecipe, contrastive_losses
@@ -21,7 +21,7 @@ def photos(count, side=64):
     empty = torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
     generator = torch.Generator().manual_seed(1)
     return [
-        Views(torch.randn(1, 3, side, side, generator=generator), *empty, good=torch.from_numpy(box[None]))
+        Views(torch.randn(1, 3, side, side, generator=generator), *empty, targets=torch.from_numpy(box[None]))
         for box in BEST[:count]
     ]
 
@@ -136,7 +136,7 @@ def seen_by_hand(network, batch):
     """Boundary features ``[B, 4, C, n]``, their means, the true sides, and the errors of the locations."""
     with torch.no_grad():
         sides = network.features(network.batch_maps(batch))[2]
-    target = torch.cat([views.good[:1] for views in batch])
+    target = torch.cat([views.targets[:1] for views in batch])
     return sides, sides.mean(dim=3), target, errors_by_hand(network, sides.mean(dim=3), target)
 
 
@@ -250,7 +250,7 @@ def test_features_are_smoothed_in_the_loss():
     torch.manual_seed(0)
     network, batch = CBLNet(dataclasses.replace(SMALL, imbalance="lds-fds")).eval(), mapped(6)
     box = torch.tensor([[0.26, 0.33, 0.62, 0.71]])
-    batch = [dataclasses.replace(views, good=box) for views in batch]
+    batch = [dataclasses.replace(views, targets=box) for views in batch]
     mean = torch.randn(16)
     network.smoothing.seen.fill_(True)
     for side, place in enumerate((5, 6, 12, 14)):  # of bins of 0.05
@@ -288,7 +288,7 @@ def test_equal_features_have_a_gradient():
 
 
 def test_inverse_frequency():
-    """Rare locations count more, all together as much as before; smoothing brings neighbours closer."""
+    """Rare locations count more, all together as much as before; smoothing brings neighbors closer."""
     targets = torch.from_numpy(BEST)
     plain, smooth = InverseFrequency(), InverseFrequency(smooth=True)
     for weights in (plain, smooth):
@@ -308,7 +308,7 @@ def test_focal_weight():
     assert focal_weight(torch.tensor([0.0, 1.0]), 2, 2).tolist() == pytest.approx([0.25, (1 / (1 + math.exp(-2))) ** 2])
 
 
-def test_feature_smoothing_moves_features_towards_their_neighbours():
+def test_feature_smoothing_moves_features_towards_their_neighbors():
     """In the first epoch nothing; then a bin that stands out is moved to the mean of those around it."""
     smoothing = FeatureSmoothing(2)
     places = torch.linspace(0.01, 0.99, 400)[:, None].expand(-1, 4).contiguous()
@@ -369,7 +369,7 @@ def test_the_edge_is_not_rare_where_many_sides_lie_on_it():
 
 def test_synthetic_features_go_as_far_as_their_target():
     """Between two samples far apart the target stops after a tenth of the photo, and the features with it."""
-    synthesis = SyntheticSamples(threshold=0.0, neighbours=1)
+    synthesis = SyntheticSamples(threshold=0.0, neighbors=1)
     targets = torch.tensor([[0.2, 0, 1, 1], [0.8, 0, 1, 1]]).repeat_interleave(3, dim=0)
     targets[:, 0] += torch.tensor([0, 1e-4, 2e-4, 0, 1e-4, 2e-4])
     features = targets[:, :1] * 10

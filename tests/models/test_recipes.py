@@ -104,7 +104,7 @@ def test_one_photo_left_of_a_batch():
     """A data set of one photo, or a process's share: the same sentence instead of an error of torch's."""
     network = CBLNet(CBLNetRecipe(batch=2, side=32, channels=8, heads=1)).train()
     empty = torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
-    views = Views(torch.randn(1, 3, 32, 32), *empty, good=torch.tensor([[0.1, 0.1, 0.9, 0.9]]))
+    views = Views(torch.randn(1, 3, 32, 32), *empty, targets=torch.tensor([[0.1, 0.1, 0.9, 0.9]]))
     with pytest.raises(UsageError, match="cannot learn from one photo"):
         network.loss(views)
     assert torch.isfinite(sum(network.batch_loss([views, views]).values()))

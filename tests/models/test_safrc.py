@@ -45,7 +45,7 @@ def test_features_have_the_papers_sizes(network):
 
 
 def test_every_term_of_the_loss_reaches_its_parameters(network):
-    """With an unlabelled photo all five terms are there, and together they train everything."""
+    """With an unlabeled photo all five terms are there, and together they train everything."""
     other = dataclasses.replace(make_views(), scores=torch.empty(0))
     network.zero_grad()
     terms = network.loss(make_views(other))

@@ -11,6 +11,7 @@ from autocrop.errors import AutocropError, UsageError
 from autocrop.models.backbones import Pyramid
 from autocrop.models.base import Views
 from autocrop.models.cdetr import attend, map_encoding, point_encoding
+from autocrop.models.checkpoint import initialize
 from autocrop.models.setpred import (
     SMOOTHING,
     SetPrediction,
@@ -20,7 +21,6 @@ from autocrop.models.setpred import (
     focal_loss,
     soft_labels,
 )
-from autocrop.training.loop import initialise
 
 SMALL = SetPredictionRecipe(
     backbone="mobilenet_v2",
@@ -44,7 +44,7 @@ def photo(seed=0):
     image = torch.randn(1, 3, 64, 64, generator=generator)
     scored = torch.tensor([[0.1, 0.1, 0.9, 0.8], [0.5, 0.5, 1, 1]]), torch.tensor([4.5, 1.0])
     votes = torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)
-    return Views(image, *scored, *votes, maps=Pyramid(*maps), good=GOOD)
+    return Views(image, *scored, *votes, maps=Pyramid(*maps), targets=GOOD)
 
 
 @pytest.fixture
@@ -68,17 +68,17 @@ def test_the_assignment_is_optimal():
 
 
 def cost_by_hand(box, logit, wanted):
-    """Of giving a crop (xyxy) to a proposal (centre and size): L1 times 5, GIoU times -2, focal difference times 2."""
-    centre = [(wanted[0] + wanted[2]) / 2, (wanted[1] + wanted[3]) / 2, wanted[2] - wanted[0], wanted[3] - wanted[1]]
+    """Of giving a crop (xyxy) to a proposal (center and size): L1 times 5, GIoU times -2, focal difference times 2."""
+    center = [(wanted[0] + wanted[2]) / 2, (wanted[1] + wanted[3]) / 2, wanted[2] - wanted[0], wanted[3] - wanted[1]]
     found = [box[0] - box[2] / 2, box[1] - box[3] / 2, box[0] + box[2] / 2, box[1] + box[3] / 2]
     across = max(0.0, min(found[2], wanted[2]) - max(found[0], wanted[0]))
     down = max(0.0, min(found[3], wanted[3]) - max(found[1], wanted[1]))
-    union = box[2] * box[3] + centre[2] * centre[3] - across * down
+    union = box[2] * box[3] + center[2] * center[3] - across * down
     hull = (max(found[2], wanted[2]) - min(found[0], wanted[0])) * (max(found[3], wanted[3]) - min(found[1], wanted[1]))
     giou = across * down / union - (hull - union) / hull
     p = 1 / (1 + math.exp(-logit))
     valid, invalid = -0.25 * (1 - p) ** 2 * math.log(p), -0.75 * p**2 * math.log(1 - p)
-    return 5 * sum(abs(a - b) for a, b in zip(box, centre, strict=True)) - 2 * giou + 2 * (valid - invalid)
+    return 5 * sum(abs(a - b) for a, b in zip(box, center, strict=True)) - 2 * giou + 2 * (valid - invalid)
 
 
 def test_what_an_assignment_costs(network):
@@ -125,7 +125,7 @@ def test_padding_changes_no_assignment():
 
 
 def test_soft_labels():
-    """Eq. 4 at scores 2, 3.5 and between, and nothing for a proposal without a neighbour."""
+    """Eq. 4 at scores 2, 3.5 and between, and nothing for a proposal without a neighbor."""
     crops = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]])
     scores = torch.tensor([2.0, 3.5, 2.75, 5.0])
     alone = torch.tensor([[0.2, 0.2, 0.8, 0.8]])
@@ -162,7 +162,7 @@ def test_quality_guides_the_labels(monkeypatch, smoothing, labels):
     corners = torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], dim=1)
     logits = torch.tensor([0.5, 1.0, -0.3, -2.0])
     monkeypatch.setattr(network, "_decoded", lambda maps: [(boxes[None], logits[None])])
-    views = dataclasses.replace(photo(), boxes=corners[:3], scores=torch.tensor([4.0, 2.75, 1.0]), good=corners[:1])
+    views = dataclasses.replace(photo(), boxes=corners[:3], scores=torch.tensor([4.0, 2.75, 1.0]), targets=corners[:1])
     terms = {name: value.item() for name, value in network.batch_loss([views]).items()}
     assert terms == pytest.approx({"l1": 0, "giou": 0, "focal": 2 * soft_focal(logits, labels)}, abs=1e-5)
 
@@ -186,16 +186,16 @@ def test_training_finds_the_good_crops(smoothing):
     """On one photo the loss falls, the good crops are found, and nothing that should learn is left out."""
     torch.manual_seed(0)
     network = SetPrediction(dataclasses.replace(SMALL, smoothing=smoothing, dropout=0.0, distil_from=1)).train()
-    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=2e-3)
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=2e-3)
     first = None
     for step in range(60):
         network.begin_epoch(step // 30)
         terms = network.batch_loss([photo()])
         total = sum(terms.values())
         first = first if first is not None else total.item()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         total.backward()
-        optimiser.step()
+        optimizer.step()
         network.after_step()
     assert total.item() < 0.4 * first
     assert {"l1", "giou", "focal", "l1_1", "giou_1", "focal_1"} <= set(terms)
@@ -248,7 +248,7 @@ def test_our_own_checkpoint_can_be_the_start(tmp_path):
     torch.manual_seed(0)
     first, second = SetPrediction(SMALL), SetPrediction(SMALL)
     torch.save({"model": first.state_dict()}, tmp_path / "ours.pt")
-    assert initialise(second, tmp_path / "ours.pt") == len(first.state_dict())
+    assert initialize(second, tmp_path / "ours.pt") == len(first.state_dict())
     assert torch.equal(first.query_embed.weight, second.query_embed.weight)
     assert torch.equal(first.class_embed.weight, second.class_embed.weight)
 
@@ -287,7 +287,7 @@ def test_a_detectors_checkpoint_can_be_the_start(tmp_path):
         "query_embed.weight": torch.full((7, 32), 9.0),
     }
     torch.save({"model": foreign, "epoch": 49}, tmp_path / "detr.pth")
-    assert initialise(network, tmp_path / "detr.pth") == 6
+    assert initialize(network, tmp_path / "detr.pth") == 6
     assert network.transformer.encoder.layers[0].self_attn.in_proj_weight.unique().tolist() == [0.5]
     assert network.backbone.stride16 is not None
     assert network.state_dict()["backbone.stride8.5.conv1.weight"].unique().tolist() == [3]
@@ -296,7 +296,7 @@ def test_a_detectors_checkpoint_can_be_the_start(tmp_path):
     assert (network.query_embed.weight != 9).all()
     torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(AutocropError, match="Nothing in"):
-        initialise(network, tmp_path / "other.pth")
+        initialize(network, tmp_path / "other.pth")
 
 
 def test_proposals_can_begin_apart():

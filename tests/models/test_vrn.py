@@ -97,7 +97,7 @@ def test_vote_loss_by_hand():
     assert vote_loss(right, pairs, preference) < vote_loss(wrong, pairs, preference)
 
 
-def test_batch_normalisation_keeps_its_statistics():
+def test_batch_normalization_keeps_its_statistics():
     """A training step sees too few photos to re-estimate them."""
     network = VRN().train()
     before = network.backbone.stride8[0][1].running_mean.clone()

@@ -11,17 +11,18 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from autocrop import boxes as bx
 from autocrop.datasets import Sample, load
 from autocrop.errors import AutocropError, UsageError
+from autocrop.geometry import boxes as bx
 from autocrop.models import MODELS
 from autocrop.models.cblnet import CBLNetRecipe
+from autocrop.models.checkpoint import load_checkpoint, network_from_checkpoint
 from autocrop.models.setpred import SetPredictionRecipe
 from autocrop.models.vrn import VRN, VRNRecipe
 from autocrop.training import loop
 from autocrop.training.data import TrainingViews
-from autocrop.training.loop import fit, learning_rate, load_checkpoint, network_from_checkpoint, optimiser_of
-from autocrop.training.team import Team
+from autocrop.training.distributed import Team
+from autocrop.training.loop import fit, learning_rate, optimizer_of
 
 RECIPE = dataclasses.replace(
     VRN.RECIPES["fcdb"], epochs=2, batch=2, views=8, lr=1e-3, average=0.5, trim=0.0, seed=20261121, side=96
@@ -78,7 +79,7 @@ def test_a_run_leaves_checkpoints_and_a_log(batches, tmp_path):
 
 
 def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
-    """Bit for bit: weights, averaged weights, optimiser and log."""
+    """Bit for bit: weights, averaged weights, optimizer and log."""
     trained(tmp_path / "whole", batches)
     trained(tmp_path / "stopped", batches, stop_after=1)
     trained(tmp_path / "stopped", batches, resume=True)
@@ -87,8 +88,8 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(batches, tmp_path):
     for part in ("model", "raw", "averaged"):
         assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
     assert whole["scheduler"] == resumed["scheduler"]
-    assert whole["optimiser"]["param_groups"] == resumed["optimiser"]["param_groups"]
-    moments, others = (state["optimiser"]["state"] for state in (whole, resumed))
+    assert whole["optimizer"]["param_groups"] == resumed["optimizer"]["param_groups"]
+    moments, others = (state["optimizer"]["state"] for state in (whole, resumed))
     assert moments.keys() == others.keys()
     assert len(moments) > 100
     for number, values in moments.items():
@@ -164,15 +165,15 @@ def test_a_run_is_not_resumed_as_another(batches, tmp_path):
     assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 2
 
 
-def test_optimisers():
+def test_optimizers():
     """Adam where a paper says so, AdamW where its authors' code says so, and where our recipes trained with it."""
     named = {name: model.RECIPE().optimizer for name, model in MODELS.items()}
     assert named == dict.fromkeys(("vrn", "safrc", "asmnet", "cblnet"), "adam") | {"setpred": "adamw"}
     assert {MODELS[name].RECIPES["fcdb"].optimizer for name in ("vrn", "safrc", "asmnet")} == {"adamw"}
     for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
-        optimiser = optimiser_of(VRN(VRNRecipe(optimizer=name, weight_decay=0.25)))
-        assert type(optimiser) is kind
-        assert {group["weight_decay"] for group in optimiser.param_groups} == {0.25}
+        optimizer = optimizer_of(VRN(VRNRecipe(optimizer=name, weight_decay=0.25)))
+        assert type(optimizer) is kind
+        assert {group["weight_decay"] for group in optimizer.param_groups} == {0.25}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_mirrored_views_keep_their_scores(tmp_path):
         seen = np.array(
             [[x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height]], np.float32
         )
-        assert views.good.numpy() == pytest.approx(seen, abs=0.01)
+        assert views.targets.numpy() == pytest.approx(seen, abs=0.01)
         assert views.scores.numpy() == pytest.approx(1 + 4 * bx.iou(views.boxes.numpy(), seen)[:, 0], abs=0.15)
         assert (views.boxes[:, 0] < views.boxes[:, 2]).all()
         lefts.add(round(float(seen[0, 0]), 1))

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autocrop import boxes as bx
 from autocrop.datasets import Sample, Votes
 from autocrop.datasets.base import Scale
-from autocrop.training.targets import SMALLEST_SIDE, good_crops, jittered, scored_views, trimmed
+from autocrop.geometry import boxes as bx
+from autocrop.training.targets import MIN_VIEW_SIDE, jittered, scored_views, target_crops, trimmed
 
 BEST = np.array([[0.2, 0.1, 0.8, 0.9]], np.float32)
 
@@ -39,8 +39,8 @@ def test_winners_near_the_best_crop_are_good_crops():
     votes = Votes(np.array(pairs, np.float32), np.array([[5, 0], [1, 4], [3, 2], [2, 3], [4, 1], [4, 1]]))
     sample = Sample(Path("a.jpg"), 300, 200, BEST, votes=votes)
     expected = np.array([BEST[0], narrower(0.06), narrower(0.12), narrower(0.165)], np.float32)
-    assert good_crops(sample) == pytest.approx(expected)
-    assert good_crops(dataclasses.replace(sample, votes=None)) == pytest.approx(BEST)
+    assert target_crops(sample) == pytest.approx(expected)
+    assert target_crops(dataclasses.replace(sample, votes=None)) == pytest.approx(BEST)
 
 
 def test_crops_of_high_scores_are_good_crops():
@@ -49,7 +49,7 @@ def test_crops_of_high_scores_are_good_crops():
 
     def found(*scores, scale=None):
         sample = Sample(Path("a.jpg"), 300, 200, boxes, scores=np.array(scores, np.float32), scale=scale)
-        return [round(10 * float(1 - box[3])) for box in good_crops(sample)]
+        return [round(10 * float(1 - box[3])) for box in target_crops(sample)]
 
     assert found(4.0, 3.9, 5.0, 1.0) == [2, 0]
     assert found(3.0, 3.9, 2.0, 3.9) == [1, 3]
@@ -71,7 +71,7 @@ def test_jittered_crops_are_proper_crops():
     assert drawn.shape == (200, 4)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
-    assert (drawn[:, 2:] - drawn[:, :2]).min() >= SMALLEST_SIDE
+    assert (drawn[:, 2:] - drawn[:, :2]).min() >= MIN_VIEW_SIDE
     overlaps = bx.iou(drawn, BEST)[:, 0]
     assert overlaps.max() > 0.9
     assert overlaps.min() < 0.7
