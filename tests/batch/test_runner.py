@@ -65,7 +65,7 @@ def test_a_defect_of_ours_costs_one_photo(engine, photo, capsys, monkeypatch):
     other = shutil.copy(photo, photo.with_name("other.jpg"))
     encode = engine.encode
 
-    def breaks_once(image):
+    def breaks_once(image, aspect=None):
         monkeypatch.setattr(engine, "encode", encode)
         return 1 / 0
 
@@ -170,7 +170,7 @@ def test_an_error_of_ours_costs_one_photo(engine, photo, tmp_path, monkeypatch):
     shutil.copy(photo, tmp_path / "second.jpg")
     encode = engine.encode
 
-    def broken(image):
+    def broken(image, aspect=None):
         monkeypatch.setattr(engine, "encode", encode)
         raise ZeroDivisionError("division by zero")
 
@@ -253,10 +253,10 @@ def test_stopped(engine, photo, tmp_path, monkeypatch, jobs):
     photos = [shutil.copy(photo, tmp_path / f"{number}.jpg") for number in range(9)]
     stop, begun, encode = threading.Event(), threading.Barrier(jobs), engine.encode
 
-    def stops(image):
+    def stops(image, aspect=None):
         begun.wait(10)
         stop.set()
-        return encode(image)
+        return encode(image, aspect)
 
     monkeypatch.setattr(engine, "encode", stops)
     plan = Plan.make(photos, Options(SQUARE, output=tmp_path / "out"))

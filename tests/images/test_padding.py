@@ -8,8 +8,8 @@ from autocrop.images.padding import Fit, Padding, circular, padded
 from autocrop.images.pixels import mode_of, size_of
 from autocrop.search.crop import Crop
 from autocrop.search.subjects import Subjects
-from autocrop.search.two_stage import find_crops
 from tests.helpers.engines import CenteredEngine
+from tests.helpers.search import find_crops
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"]
 SIDES = Padding(3, 10, 4, 20)
