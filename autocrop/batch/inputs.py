@@ -1,0 +1,59 @@
+"""The photos of a batch: files that are never overwritten, and whose crops from earlier runs are recognized."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autocrop.batch.former_outputs import possible_originals
+from autocrop.batch.options import Options
+from autocrop.batch.paths import folder_identity, identity
+from autocrop.batch.sources import Source
+
+
+class Inputs:
+    """Registry of the photos of a batch.
+
+    Args:
+        options: of the batch.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._paths: set[str] = set()
+        self._by_name: dict[tuple[str, str], Path] = {}
+        """Photos by folder and name without extension; the first one if several share a name."""
+
+    def __contains__(self, path: Path) -> bool:
+        """Return True if a path, in any spelling, is a photo of the batch."""
+        return identity(path) in self._paths
+
+    def add(self, source: Source) -> bool:
+        """Register a photo. Return False if it is registered already."""
+        key = identity(source.path)
+        if key in self._paths:
+            return False
+        self._paths.add(key)
+        self._by_name.setdefault(_name(source.path), source.path)
+        return True
+
+    def discard(self, source: Source) -> None:
+        """Remove a photo that turned out to be an output of an earlier run. It may be overwritten then."""
+        self._paths.remove(identity(source.path))
+        if self._by_name.get(_name(source.path)) == source.path:
+            del self._by_name[_name(source.path)]
+
+    def has_companion(self, path: Path) -> bool:
+        """Return True if a file is named like a companion of a photo, such as a caption beside it."""
+        return _name(path) in self._by_name or path.with_suffix("") in self
+
+    def original_of(self, source: Source) -> Path | None:
+        """Return the registered photo that *source* is a crop or an explanation of, judging by their paths."""
+        for folder, stem in possible_originals(source, self._options):
+            original = self._by_name.get((folder_identity(str(folder)), stem))
+            if original is not None and original != source.path:
+                return original
+        return None
+
+
+def _name(path: Path) -> tuple[str, str]:
+    return folder_identity(str(path.parent)), path.stem
