@@ -99,7 +99,7 @@ def test_a_lossless_batch_decodes_no_photo_in_full(engine, tmp_path, monkeypatch
     Image.effect_noise((2400, 1800), 50).convert("RGB").save(tmp_path / "in.jpg")
     largest = []
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", _watched(largest))
-    plan = Plan.make([tmp_path / "in.jpg"], Options(make_targets(["4:3"], []), lossless=True))
+    plan = Plan.from_photos([tmp_path / "in.jpg"], Options(make_targets(["4:3"], []), lossless=True))
     (result,) = run(engine, plan)
     assert largest
     assert max(largest) <= 2400 * 1800 / 4

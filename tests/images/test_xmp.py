@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch.naming import SIDECAR
 from autocrop.batch.options import Options
 from autocrop.batch.plan import Plan
 from autocrop.batch.results import Status
@@ -103,8 +102,8 @@ def test_a_batch_of_sidecars(engine, photo, tmp_path):
     before = photo.read_bytes()
 
     def sidecars(*photos, **options):
-        made = Options(make_targets(["1:1"], []), name="{stem}", format=SIDECAR, **options)
-        return list(run(engine, Plan.make(photos, made)))
+        made = Options(make_targets(["1:1"], []), xmp=True, **options)
+        return list(run(engine, Plan.from_photos(photos, made)))
 
     (result,) = sidecars(photo)
     assert (result.status, result.output) == (Status.CROPPED, photo.with_suffix(".xmp"))
@@ -127,8 +126,8 @@ def test_a_batch_of_sidecars(engine, photo, tmp_path):
 def test_two_photos_do_not_share_a_sidecar(engine, photo, tmp_path):
     """photo.jpg and photo.png would both be described by photo.xmp: the second is told."""
     Image.open(photo).save(tmp_path / "photo.png")
-    options = Options(make_targets(["1:1"], []), name="{stem}", format=SIDECAR)
-    first, second = run(engine, Plan.make([photo, tmp_path / "photo.png"], options))
+    options = Options(make_targets(["1:1"], []), xmp=True)
+    first, second = run(engine, Plan.from_photos([photo, tmp_path / "photo.png"], options))
     assert first.status is Status.CROPPED
     assert second.status is Status.FAILED
     assert "share its sidecar" in second.reason
