@@ -20,10 +20,10 @@ MARK = '<meta name="generator" content="autocrop contact sheet">'
 
 
 class ContactSheet:
-    """Writes a contact sheet. Use it as a context manager; the results of one photo must be added in a row.
+    """Writes a contact sheet. Use it as a context manager; the results of one photo must be added consecutively.
 
     Args:
-        path: of the HTML file. An existing contact sheet is replaced.
+        path: path of the HTML file. An existing contact sheet is replaced.
 
     Raises:
         UsageError: the path does not end in .html or .htm, or another file exists there.

@@ -26,9 +26,9 @@ def is_explanation(path: Path) -> bool:
 
 
 def possible_originals(source: Source, options: Options) -> Iterator[tuple[Path, str]]:
-    """Yield the folder and stem of each photo that *source* may be a crop or an explanation of.
+    """Yield the folder and stem of each photo that *source* may be an output of.
 
-    Nothing is yielded for a photo that the user named together with an output folder: it is always cropped.
+    A file that the user named together with an output folder is always a photo.
     """
     if not source.discovered and options.output is not None:
         return
@@ -45,14 +45,14 @@ def possible_originals(source: Source, options: Options) -> Iterator[tuple[Path,
 
 
 @functools.cache
-def crop_patterns(template: str, beside_photos: bool) -> list[re.Pattern[str]]:
+def crop_patterns(template: str, next_to_photos: bool) -> list[re.Pattern[str]]:
     """Return patterns for the paths of crops without their extension.
 
     Each pattern has the groups ``folder_path``, a folder that the photo may be in, and ``stem``, the photo's.
 
     Args:
-        template: of this run's output names. Names of the default template are recognized, too.
-        beside_photos: this run writes beside the photos. Only then does a word in the template identify a crop:
+        template: template of this run. The default template is always included.
+        next_to_photos: this run writes next to the photos. Only then does a word in the template identify a crop:
             otherwise the word may be the name of a folder that has photos with the same names.
     """
     patterns = []
@@ -63,15 +63,15 @@ def crop_patterns(template: str, beside_photos: bool) -> list[re.Pattern[str]]:
             if field is not None:
                 expression += r"(?P=stem)" if field == "stem" and "stem" in used else _FIELDS[field]
                 used.add(field)
-        if "label" in used or (beside_photos and marks_crops(text)):  # otherwise any name would match
+        if "label" in used or (next_to_photos and marks_crops(text)):  # otherwise any name would match
             patterns.append(re.compile(rf"(?P<folder_path>.*?)/?{expression}(?:-\d+)?"))
     return patterns
 
 
 def _mirrored_folders(source: Source) -> set[Path]:
-    """Return the folders that the photo of a crop may be in if an output folder in the searched tree mirrors it.
+    """Return the folders that may hold the photo of a crop whose output folder is inside the searched tree.
 
-    The output folder of the earlier run may be at any depth of the tree.
+    An output folder mirrors the tree, and may be at any depth of it.
     """
     folder = source.path.absolute().parent
     depth = len(source.folder.parts) if source.discovered else 0

@@ -1,4 +1,4 @@
-"""The photos of a batch: files that are never overwritten, and whose crops from earlier runs are recognized."""
+"""Registry of the photos of a batch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from autocrop.batch.sources import Source
 
 
 class Inputs:
-    """Registry of the photos of a batch.
+    """Photos of a batch, which are never overwritten, and whose former outputs are recognized.
 
     Args:
-        options: of the batch.
+        options: options of the batch.
     """
 
     def __init__(self, options: Options) -> None:
@@ -37,17 +37,17 @@ class Inputs:
         return True
 
     def discard(self, source: Source) -> None:
-        """Remove a photo that turned out to be an output of an earlier run. It may be overwritten then."""
+        """Remove an output of an earlier run, so that it can be overwritten."""
         self._paths.remove(identity(source.path))
         if self._by_name.get(_name(source.path)) == source.path:
             del self._by_name[_name(source.path)]
 
     def has_companion(self, path: Path) -> bool:
-        """Return True if a file is named like a companion of a photo, such as a caption beside it."""
+        """Return True if a file is named like a companion of a photo, such as a caption next to it."""
         return _name(path) in self._by_name or path.with_suffix("") in self
 
     def original_of(self, source: Source) -> Path | None:
-        """Return the registered photo that *source* is a crop or an explanation of, judging by their paths."""
+        """Return the photo that *source* is an output of, judging by their paths; None if there is no such photo."""
         for folder, stem in possible_originals(source, self._options):
             original = self._by_name.get((folder_identity(str(folder)), stem))
             if original is not None and original != source.path:

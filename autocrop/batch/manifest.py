@@ -70,7 +70,7 @@ def check_crop(crop: Crop, size: tuple[int, int]) -> None:
     """Check that a crop from a manifest belongs to a photo of *size* (width, height).
 
     Raises:
-        AutocropError: the photo has changed its size since the crop was found, or the box reaches beyond it.
+        AutocropError: the photo's size has changed since the crop was found, or the box reaches beyond it.
     """
     if any(crop.photo) and crop.photo != size:
         raise AutocropError(

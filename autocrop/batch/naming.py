@@ -1,4 +1,4 @@
-"""Names of outputs: which file each crop is written to."""
+"""Names of outputs: the file that each crop is written to."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Output(NamedTuple):
 
 
 class OutputNames:
-    """Choose the output of each crop. No two crops of a run get the same file.
+    """Chooses the output of each crop. Two crops of a run never get the same file.
 
     Args:
-        options: of the batch.
+        options: options of the batch.
     """
 
     def __init__(self, options: Options) -> None:
@@ -34,7 +34,7 @@ class OutputNames:
         """Files of the run so far, in lower case: many file systems ignore case."""
 
     def of_photo(self, source: Source, label: str, rank: int) -> Output:
-        """Fill the template in for the crop of that label and rank (from 1) of a photo."""
+        """Name the crop of a photo with this label and rank, counted from 1."""
         options = self._options
         if options.output_file is not None:
             return Output(options.output_file, options.output_file.name)
@@ -71,7 +71,7 @@ class OutputNames:
         return candidate
 
     def _extension(self, photo: Path) -> str:
-        """Return the photo's extension if its crops can be written in that format, otherwise one that works."""
+        """Return the photo's extension, or .jpg or .png if crops cannot be written in its format."""
         circle = self._options.shape == "circle"
         try:
             writable = format_of(photo) in ALPHA_FORMATS or not circle

@@ -1,4 +1,4 @@
-"""Options of a batch, and all checks of single options and of conflicts between them."""
+"""Options of a batch, and every check for invalid or conflicting options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDECAR_TEMPLATE = "{stem}"
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a batch, named like the options of ``autocrop crop``.
+    """Options of a batch, as ``autocrop crop`` takes them.
 
     Raises:
         UsageError: an option is invalid or conflicts with another one.
@@ -32,11 +32,11 @@ class Options:
     top: int = 1
     """Largest number of distinct crops per target."""
     output: Path | None = None
-    """A folder, or a file for a single crop. None writes beside each photo."""
+    """A folder, or a file for a single crop. None writes next to each photo."""
     name: str | None = None
     """Template of the output names, see :mod:`autocrop.batch.template`; None for the default."""
     format: str | None = None
-    """Extension of all outputs, ``webp`` or ``.webp``; None keeps each photo's."""
+    """Extension of all outputs, ``webp`` or ``.webp``; None keeps each photo's own."""
     overwrite: bool = False
     """Replace existing outputs."""
     update: bool = False
@@ -54,7 +54,7 @@ class Options:
     xmp: bool = False
     """Write an XMP sidecar for Lightroom instead of a picture."""
     carry: Sequence[str] = ()
-    """Extensions, ``txt`` or ``.txt``, of files beside a photo to copy along with its crops."""
+    """Extensions, ``txt`` or ``.txt``, of files next to a photo to copy along with its crops."""
     max_pixels: int = MAX_PIXELS
     """Largest number of pixels in a photo or crop."""
     faces: bool = True
@@ -84,7 +84,7 @@ class Options:
             self.template,
             several_targets=len(self.targets) > 1,
             several_ranks=self.top > 1,
-            beside_photos=self.output is None and not self.dry_run and not self.xmp,
+            next_to_photos=self.output is None and not self.dry_run and not self.xmp,
         )
 
     @property
@@ -111,7 +111,7 @@ class Options:
 
     @property
     def output_file(self) -> Path | None:
-        """The output if it is a file; None if it is a folder, or if outputs go beside the photos."""
+        """The output if it is a file; None if it is a folder, or if outputs go next to the photos."""
         if self.output is None or self.output.is_dir() or not is_picture_name(self.output):
             return None
         return self.output
@@ -177,7 +177,7 @@ class Options:
     def _check_output(self) -> None:
         if self.format is not None and self.extension is not None:
             _check_format(Path(f"crop{self.extension}"))
-        # Folders may have a dot in their name, as in out.v2, but a suffix of letters is meant as a file extension.
+        # Folders may have a dot in their name, as in out.v2, but a suffix of letters only is meant as a file extension.
         if self.output is not None and not self.output.is_dir() and self.output.suffix[1:].isalpha():
             _check_format(self.output)
         if self.output_file is not None and len(self.targets) * self.top > 1:

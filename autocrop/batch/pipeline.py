@@ -23,13 +23,13 @@ from autocrop.search.two_stage import find_crops
 
 
 def run_job(engine: Engine | None, job: Job, writer: Writer) -> list[Result]:
-    """Do everything with one photo, and return at least one result.
+    """Crop one photo, and return at least one result.
 
     Errors become failed results, even unexpected ones: a bug must not abort the batch.
 
     Args:
         engine: a loaded model; None if a manifest has all crops.
-        job: what to do.
+        job: the photo and its tasks.
         writer: writes the outputs.
     """
     return _JobRun(engine, job, writer).run()
@@ -74,10 +74,10 @@ class _JobRun:
         target = task.target.oriented_like((photo.width, photo.height))
         try:
             crops = self._find_crops(photo, task, target)
-            for crop in crops:  # padding and the rows of a manifest have no bounds of their own
+            for crop in crops:  # padded crops and those of a manifest are not limited by the photo
                 self._options.check_pixels((crop.width, crop.height))
                 self._options.check_pixels(target.output_size(crop.width, crop.height, self._options.upscale))
-        except PhotoError:  # the whole photo fails
+        except PhotoError:  # the photo is unreadable, so all tasks fail
             raise
         except AutocropError as error:
             self._fail(task, error, task.outputs[0])

@@ -1,4 +1,4 @@
-"""The queue of a batch: which crops to make of each photo, and where they go."""
+"""The queue of a batch: a job for each photo, with its crops and their outputs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from autocrop.search.crop import Crop
 
 FORMER_CROP = "crop from an earlier run"
 FORMER_EXPLANATION = "picture from autocrop explain"
+"""Kinds of ignored files, as the summary names them."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Crops of one target to make of a photo."""
+    """The crops of one photo for one target."""
 
     target: Target
     outputs: Sequence[Output]
@@ -39,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything to do with one photo."""
+    """All tasks of one photo."""
 
     path: Path
     tasks: Sequence[Task]
@@ -49,7 +50,7 @@ class Plan:
     """Queue of jobs. Photos can be added while others are being cropped.
 
     Args:
-        options: of the batch.
+        options: options of the batch.
         repeatable: a photo that is added again gets the same job again, instead of being ignored.
     """
 
@@ -59,7 +60,7 @@ class Plan:
         self.early_results: list[Result] = []
         """Results of photos that get no job: named twice, crops of other inputs, or invalid in a manifest."""
         self.ignored: Counter[str] = Counter()
-        """Number of files ignored in folders, by what they are."""
+        """Number of ignored files by kind."""
         self._repeatable = repeatable
         self._names = OutputNames(options)
         self._queue: list[Source | Job] = []
@@ -106,8 +107,7 @@ class Plan:
     def add(self, sources: Iterable[Source]) -> None:
         """Add photos to the queue.
 
-        Outputs of earlier runs, recognized by their path and by their photo being an input as well, are left out:
-        crops beside the photos, or in a folder that is searched.
+        Outputs of earlier runs are left out: files whose paths look like those of outputs, and whose photo is an input.
 
         Raises:
             UsageError: as for :meth:`from_photos`.
@@ -146,14 +146,14 @@ class Plan:
         return is_new
 
     def _leave_out(self, source: Source, original: Path) -> None:
-        """Leave out an output of an earlier run: silently if it was found in a folder, with a result if named."""
+        """Leave out an output of an earlier run. If the user named it, report that."""
         explanation = is_explanation(source.path)
         if source.discovered:
             self.ignored[FORMER_EXPLANATION if explanation else FORMER_CROP] += 1
             self.inputs.discard(source)
         else:
             kind = "an explanation" if explanation else "a crop"
-            reason = f"looks like {kind} of {original}, which is an input, too; use -o FOLDER to crop it anyway"
+            reason = f"looks like {kind} of {original}, which is also an input; use -o FOLDER to crop it anyway"
             self.early_results.append(Result(source.path, Status.SKIPPED, reason=reason))
 
     def _job(self, source: Source) -> Job:

@@ -21,7 +21,7 @@ class CardMaker:
     """Makes cards. A label has the same color on all of them.
 
     Args:
-        folder: of the sheet; addresses are relative to it.
+        folder: folder of the sheet; addresses are relative to it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class CardMaker:
         """Return the card of one photo.
 
         Args:
-            results: of the photo; at least one.
+            results: results of the photo, at least one.
             entries: the entry of each result, if it has one.
         """
         path = results[0].path

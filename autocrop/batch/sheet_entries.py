@@ -43,7 +43,7 @@ class SheetEntries:
         return list(self._former.values())
 
     def complete(self, result: Result) -> tuple[Result, Entry | None]:
-        """Return a result with the crop of its output, if it can be known, and the entry for it."""
+        """Return a result and its entry. A skipped output gets the crop that the former sheet has for it."""
         if result.output is None or result.status not in (Status.CROPPED, Status.SKIPPED):
             return result, None
         photo, output = relative_to(result.path, self._folder), relative_to(result.output, self._folder)

@@ -18,7 +18,7 @@ def snap_to_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None
     Args:
         photo: the photo.
         crop: a crop of it.
-        file: where the crop goes.
+        file: output file.
         subjects: faces and regions that the aligned crop should not cut; None if they are unknown.
 
     Raises:

@@ -20,7 +20,7 @@ class Source:
 
     path: Path
     folder: Path = Path()
-    """Folder below ``-o`` for its crops: where the photo is in the folder that the user named."""
+    """Subfolder of ``-o`` for its crops: the photo's folder relative to the one that the user named."""
     discovered: bool = False
     """The photo was discovered in a folder, not named by the user."""
 
@@ -36,12 +36,12 @@ class Sources:
     companion_extensions: Sequence[str] = ()
     """Extensions of files that belong to photos, and are not counted as ignored."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """Number of ignored entries of folders, by what they are."""
+    """Number of ignored folder entries by kind."""
 
     def find(self, paths: Sequence[Path]) -> Iterator[Source]:
         """Yield the photos that *paths* name, in this order, and sorted by name within a folder.
 
-        A path that does not exist is yielded as well: cropping it reports the reason.
+        A path that does not exist is also yielded, so that cropping it reports the error.
 
         Args:
             paths: files, folders, and globs that no shell has expanded.
@@ -59,7 +59,7 @@ class Sources:
         """Yield the photos of a folder, then those of its subfolders.
 
         Args:
-            folder: to search.
+            folder: folder to search.
             relative: path of the folder below ``-o``.
             visited: device and inode of the folders searched before.
         """

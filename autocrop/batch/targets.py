@@ -35,7 +35,7 @@ class Target:
         return dataclasses.replace(self, ratio=self.ratio[::-1], size=self.size[::-1])
 
     def output_size(self, width: int, height: int, upscale: bool) -> tuple[int, int]:
-        """Return the (width, height) to write a crop of *width* x *height* pixels with.
+        """Return the (width, height) at which to write a crop of that size in pixels.
 
         A crop that is smaller than the target's size keeps its own size, unless *upscale* is set.
         """

@@ -13,14 +13,14 @@ FIELDS = ("stem", "label", "rank", "folder")
 ``_1``, ``_2`` and so on with --top, otherwise nothing; the name of the photo's folder."""
 
 
-def check_template(template: str, *, several_targets: bool, several_ranks: bool, beside_photos: bool) -> None:
+def check_template(template: str, *, several_targets: bool, several_ranks: bool, next_to_photos: bool) -> None:
     """Check a template given as ``--name``.
 
     Args:
         template: the template.
         several_targets: each photo gets crops of several targets.
         several_ranks: each target gets several crops.
-        beside_photos: the outputs are written to the photos' folders.
+        next_to_photos: the outputs are written to the photos' folders.
 
     Raises:
         UsageError: a field is unknown or missing, the path leads out of the output folder, or a later run could not
@@ -34,9 +34,9 @@ def check_template(template: str, *, several_targets: bool, several_ranks: bool,
         raise UsageError(f"--name {template}: add {{label}}. Otherwise all crops of a photo have the same name.")
     if several_ranks and "rank" not in fields:
         raise UsageError(f"--name {template}: add {{rank}}. Otherwise the crops of --top have the same name.")
-    if beside_photos and not marks_crops(template):
+    if next_to_photos and not marks_crops(template):
         raise UsageError(
-            f"--name {template}: crops beside the photos would look like photos, and the next run would crop them "
+            f"--name {template}: crops next to the photos would look like photos, and the next run would crop them "
             "again. Add {label} or a word, as in {stem}_small, or choose a folder with -o."
         )
 

@@ -1,4 +1,4 @@
-"""Watch folders for new photos. Polling works on network drives as well."""
+"""Watch folders for new photos. Polling also works on network drives."""
 
 from __future__ import annotations
 

@@ -10,15 +10,15 @@ from autocrop.images import Photo, PhotoError, write_atomically
 from autocrop.search.crop import Crop
 
 CLOCK_TOLERANCE = 2.0
-"""Seconds by which times of files may differ on file systems that round them, such as FAT."""
+"""Tolerance in seconds for comparing file times, which FAT rounds to two seconds."""
 
 
 class Writer:
-    """Writes outputs, but never over an input, and over other files only if the options allow it.
+    """Writes outputs. Inputs are never overwritten, and other files only if the options allow it.
 
     Args:
-        options: of the batch.
-        inputs: of the batch.
+        options: options of the batch.
+        inputs: photos of the batch.
     """
 
     def __init__(self, options: Options, inputs: Inputs) -> None:
@@ -46,7 +46,7 @@ class Writer:
             photo: the photo.
             crop: a crop of it.
             size: (width, height) in pixels to resize the crop to.
-            file: where it goes. The extension ``.xmp`` writes a sidecar.
+            file: output file. The extension ``.xmp`` writes a sidecar.
 
         Returns:
             Notes on what could not be kept.
@@ -69,7 +69,7 @@ class Writer:
         return photo.save_lossless(crop.box, file, options.strip)
 
     def copy_companions(self, photo: Path, output: Path) -> list[str]:
-        """Copy the files of ``--carry`` beside a photo, such as captions, to the name of its crop.
+        """Copy the files of ``--carry`` next to a photo, such as captions, to the name of its crop.
 
         Call this before writing the crop, so that an interrupted run leaves no crop without its companions.
 
@@ -86,7 +86,7 @@ class Writer:
             for companion, copy in existing:
                 self._copy(companion, copy)
             if not existing:
-                notes.append(f"no {extension} file beside the photo")
+                notes.append(f"no {extension} file next to the photo")
         return notes
 
     def _write_sidecar(self, photo: Photo, crop: Crop, file: Path) -> None:

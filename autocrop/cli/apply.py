@@ -72,8 +72,8 @@ def _check_current_folder(manifest: Path, photos: Sequence[Path]) -> None:
         return
     name = "the manifest" if manifest == Path("-") else manifest
     raise UsageError(
-        f"None of the photos in {name} exist, such as {photos[0]}. Their paths are relative to the folder in which the "
-        f"manifest was made; the current folder is {Path.cwd()}. Run the command there."
+        f"None of the photos in {name} exist; the first one is {photos[0]}. "
+        f"Run the command in the folder where the manifest was made, not in {Path.cwd()}."
     )
 
 

@@ -58,9 +58,9 @@ def crop_files(
     Args:
         paths: named by the user.
         sources: finds the photos.
-        options: of the batch.
+        options: options of the batch.
         load: loads the model, unless there is nothing to crop.
-        settings: of the run.
+        settings: settings of the run.
 
     Raises:
         UsageError: no photos are found.
@@ -85,7 +85,7 @@ def run_batch(
     Args:
         engine: a loaded model; None if a manifest has all crops.
         plan: the jobs.
-        settings: of the run.
+        settings: settings of the run.
         ignored: description of the files that were ignored.
         convert: changes results before they are reported.
     """

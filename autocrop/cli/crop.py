@@ -1,4 +1,4 @@
-"""``autocrop crop``, which ``autocrop PHOTO...`` is short for."""
+"""``autocrop crop``, the default command: ``autocrop PHOTO...`` runs it, too."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def crop(
     device: cli.Device = "auto",
     engine: cli.Engine = "auto",
 ) -> None:
-    """Crop photos. Crops are written beside the photos or to -o; photos are never changed.
+    """Crop photos. Crops go next to the photos, or to -o; the photos never change.
 
     autocrop photo.jpg --ratio 4:3  writes photo_4x3.jpg. Without a ratio, the model chooses the shape.
     """

@@ -128,7 +128,7 @@ Output = Annotated[
         "-o",
         metavar="PATH",
         group=OUTPUT,
-        help="Write to this folder, to this file (single crop), or to stdout (-). Default: beside each photo.",
+        help="Write to this folder, to this file (single crop), or to stdout (-). Default: next to each photo.",
     ),
 ]
 OutputFolder = Annotated[
@@ -184,7 +184,7 @@ Carry = Annotated[
         "--carry",
         metavar=".EXT",
         group=OUTPUT,
-        help="Copy files with this extension beside a photo, such as captions (.txt). Repeatable.",
+        help="Copy files with this extension next to a photo, such as captions (.txt). Repeatable.",
     ),
 ]
 ContactSheet = Annotated[

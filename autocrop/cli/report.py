@@ -27,8 +27,8 @@ class Report:
 
     Args:
         photos: number of photos.
-        bar: from :func:`autocrop.cli.console.progress`, entered.
-        style: what to print.
+        bar: progress bar from :func:`autocrop.cli.console.progress`, as entered by ``with``.
+        style: selects what to print.
         model: name and device of the model, for JSON.
     """
 
@@ -65,7 +65,7 @@ class Report:
             self._bar.say(describe(result, self._style.verbose))
 
     def summary(self, seconds: float, ignored: str = "") -> None:
-        """Print counts, speed, and everything that did not get a line; nothing if a single line said it all.
+        """Print counts, speed, and everything that did not get a line; nothing if the only photo got one.
 
         Args:
             seconds: duration of the run.

@@ -29,9 +29,9 @@ def crop_stream(paths: Sequence[Path], options: Options, load: Callable[[], Engi
 
     Args:
         paths: the photo; ``-`` is stdin.
-        options: of the batch; the output ``-`` is stdout.
+        options: options of the batch; the output ``-`` is stdout.
         load: loads the model.
-        settings: of the run.
+        settings: settings of the run.
 
     Raises:
         UsageError: an option or a path cannot be used with a stream.
@@ -57,11 +57,11 @@ def _check_conflicts(paths: Sequence[Path], options: Options, settings: RunSetti
     """Refuse what cannot be used with stdin or stdout."""
     to_stdout = options.output == STREAM
     if options.xmp:
-        raise UsageError("--xmp writes a file beside the photo. Name the photo and the output instead of -.")
+        raise UsageError("--xmp writes photo.xmp next to the photo. Name the photo, and leave out -.")
     if settings.contact_sheet is not None:
         raise UsageError("--contact-sheet needs photos and crops in files. Name them instead of -.")
     if len(paths) > 1:
-        raise UsageError("- reads or writes exactly one photo. Leave out the other photos.")
+        raise UsageError("- works with exactly one photo. Leave out the others.")
     if to_stdout and len(options.targets) * options.top > 1:
         raise UsageError("-o - writes exactly one crop. Give one ratio, and leave out --top.")
     if options.output is None and not options.dry_run:
@@ -81,7 +81,7 @@ def _read_stdin(folder: Path) -> Path:
     try:
         with Image.open(io.BytesIO(content)) as image:
             suffix = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}.get(image.format or "", f".{image.format}".lower())
-    except Exception:  # cropping reports what is wrong with the photo
+    except Exception:  # cropping reports the error
         suffix = ""
     path = folder / f"stdin{suffix}"
     path.write_bytes(content)

@@ -31,11 +31,11 @@ def watch_folders(
     """Crop the photos that are in folders, and those that arrive, until Ctrl-C. Exit with 1 if a photo fails.
 
     Args:
-        folders: to watch.
+        folders: folders to watch.
         sources: finds the photos.
-        options: of the batch.
+        options: options of the batch.
         load: loads the model.
-        settings: of the run.
+        settings: settings of the run.
 
     Raises:
         UsageError: an option or a path cannot be used with ``--watch``.
@@ -50,7 +50,7 @@ def watch_folders(
         try:
             for photos in Watcher(lambda: sources.find(folders)).rounds():
                 plan.add(photos)
-                plan.take_early_results()  # crops beside the photos are not worth a message
+                plan.take_early_results()  # do not report our own crops next to the photos
                 for photo in photos:
                     report.retry(photo.path)
                 with stop_on_interrupt(signal.SIGTERM) as stop:

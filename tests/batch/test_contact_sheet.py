@@ -93,7 +93,7 @@ def test_names_are_escaped(tmp_path):
 
 
 def test_every_prefix_is_a_valid_page(tmp_path):
-    """A killed run leaves the cards of finished photos; an interrupted one leaves that of the last photo as well."""
+    """A killed run leaves the cards of finished photos; an interrupted run also leaves that of the last photo."""
     path = tmp_path / "sheet.html"
     sheet = ContactSheet(path).__enter__()
     sheet.add(result("a.jpg"))
@@ -211,13 +211,13 @@ def test_skipped_crops_are_taken_from_the_former_sheet(engine, photo, tmp_path):
     path = tmp_path / "sheets" / "sheet.html"
     odd = photo.rename(tmp_path / 'it\'s <a> "photo" & more.jpg')
     first = run_with_sheet(engine, [odd], path, carry=[".txt"])
-    assert "no .txt file beside the photo" in first.articles[0]["text"]
+    assert "no .txt file next to the photo" in first.articles[0]["text"]
     for _ in range(2):  # a sheet passes on what it took from the former one
         again = run_with_sheet(engine, [odd], path)
         assert again.articles[0]["data-status"] == "skipped"
         assert crops_shown(again) == crops_shown(first)
         assert len(again.find("i")) == 2
-        assert "no .txt file beside the photo" in again.articles[0]["text"]
+        assert "no .txt file next to the photo" in again.articles[0]["text"]
         assert "already exists" in again.articles[0]["text"]
     assert engine.encoded == 1
 

@@ -26,7 +26,7 @@ def write_outputs(plan, photo):
 
 @pytest.mark.parametrize("name", ["{stem}_small", "crops/{stem}", "small of {stem}{rank}"])
 def test_word_in_the_template_marks_crops(photo, tmp_path, name):
-    """Crops named by a template with a word are not cropped again beside the photos; with -o they are photos."""
+    """Crops named by a template with a word are not cropped again next to the photos; with -o they are photos."""
     shutil.copy(photo, tmp_path / "photo_smaller.jpg")
     options = Options(name=name, format=".png")
     write_outputs(Plan.from_photos(Sources(recursive=True).find([tmp_path]), options), photo)
@@ -40,7 +40,7 @@ def test_word_in_the_template_marks_crops(photo, tmp_path, name):
 @pytest.mark.parametrize("folder", ["", "out", "deep/er"])
 @pytest.mark.parametrize("name", ["{stem}_{label}{rank}", "{label}/{stem}"])
 def test_crops_in_a_tree_are_not_cropped_again(photo, tmp_path, folder, name):
-    """Crops of an earlier run are recognized beside the photos, and in an output folder anywhere in the tree."""
+    """Crops of an earlier run are recognized next to the photos, and in an output folder anywhere in the tree."""
     (tmp_path / "sub").mkdir()
     shutil.copy(photo, tmp_path / "sub" / "photo.jpg")
     options = Options(TWO, output=tmp_path / folder if folder else None, name=name)
@@ -54,7 +54,7 @@ def test_crops_in_a_tree_are_not_cropped_again(photo, tmp_path, folder, name):
 
 
 def test_crops_of_crops_are_not_cropped_again(photo, tmp_path):
-    """A crop of a crop is recognized as well."""
+    """A crop of a crop is also recognized as a crop."""
     for name in ("photo_crop.jpg", "photo_crop_4x3.jpg"):
         shutil.copy(photo, tmp_path / name)
     plan = Plan.from_photos(Sources().find([tmp_path]), Options())

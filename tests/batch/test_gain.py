@@ -28,7 +28,7 @@ def test_small_gain_is_explained(score, min_gain, message):
 
 @given(st.floats(1, 5), st.floats(1, 5), st.floats(-1, 1))
 def test_printed_gain_is_below_the_limit(score, score_full, min_gain):
-    """A reason is given if, and only if, the gain is below the limit, and the printed gain is below it as well."""
+    """A reason is given if and only if the gain is below the limit, and the printed gain is then below it, too."""
     reason = reason_to_keep(crop(score, score_full), min_gain)
     assert bool(reason) == (score - score_full < min_gain)
     if reason:

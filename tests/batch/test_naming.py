@@ -14,7 +14,7 @@ def outputs(plan, root):
 
 
 def test_names_follow_the_template(photo, tmp_path):
-    """A template arranges its fields, in folders as well; the label of a single number is a ratio to 1."""
+    """A template arranges its fields and can make folders; the label of a single number is a ratio to 1."""
     targets = make_targets(["1:1", "1.5"], [])
     plan = Plan.from_photos([photo], Options(targets, top=2, output=tmp_path / "out", name="{label}/{stem}{rank}"))
     assert outputs(plan, tmp_path / "out") == [

@@ -89,8 +89,8 @@ def test_invalid_templates_are_refused(template, message):
 
 
 @pytest.mark.parametrize("template", ["{stem}", "{folder}/{stem}", "{stem}_{folder}", "{stem}{rank}"])
-def test_crops_beside_photos_need_a_distinct_name(tmp_path, template):
-    """A template must mark crops that go beside the photos, but not in a folder of their own or in a dry run."""
+def test_crops_next_to_photos_need_a_distinct_name(tmp_path, template):
+    """A template must mark crops that go next to the photos, but not in a folder of their own or in a dry run."""
     with pytest.raises(UsageError, match="next run would crop them again"):
         Options(name=template, format=".png")
     Options(name=template, output=tmp_path / "out")

@@ -18,7 +18,7 @@ from tests.helpers.photos import LEFT_FACE
 TALL = Target("9x16", (9, 16))
 
 
-def test_crop_is_written_beside_the_photo(engine, photo):
+def test_crop_is_written_next_to_the_photo(engine, photo):
     """photo.jpg gives a square photo_1x1.jpg, and the photo itself does not change."""
     before = photo.read_bytes()
     (result,) = crop_all(engine, [photo])

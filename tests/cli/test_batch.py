@@ -144,7 +144,7 @@ def test_many_photos_get_a_summary_instead_of_lines(album):
 
 
 def test_explanations_are_ignored(photo):
-    """A picture that explain wrote beside a photo is not cropped, and counted as ignored."""
+    """A picture that explain wrote next to a photo is not cropped, and counted as ignored."""
     assert autocrop("explain", "photo.jpg", cwd=photo.parent).returncode == 0
     done = autocrop(".", "--ratio", "1:1", cwd=photo.parent)
     assert "Ignored: 1 × picture from autocrop explain." in done.stderr
