@@ -91,8 +91,8 @@ def train(
         raise UsageError(f"There is no model '{model}'. Use one of: {', '.join(MODELS)}.")
     if recipe not in ("auto", "paper"):
         raise UsageError(f"There is no recipe '{recipe}'. Use auto or paper.")
-    if unlabeled is not None and not MODELS[model].WANTS_UNLABELED:
-        able = ", ".join(name for name, network in MODELS.items() if network.WANTS_UNLABELED)
+    if unlabeled is not None and not MODELS[model].SUPPORTS_UNLABELED:
+        able = ", ".join(name for name, network in MODELS.items() if network.SUPPORTS_UNLABELED)
         raise UsageError(
             f"{model} does not learn from photos without annotations. Leave out --unlabeled, or use {able}."
         )
@@ -134,7 +134,7 @@ def train(
             note(f"Took {fitting} of {len(network.state_dict())} tensors from {init_from}.")
     network.prepare(np.stack([target_crops(sample)[0] for sample in training]))
     cache = FeatureCache(network.backbone, feature_cache, device) if chosen.freeze_backbone else None
-    batches = TrainingViews(training, chosen, others, network.wants_saliency, cache)
+    batches = TrainingViews(training, chosen, others, network.uses_saliency, cache)
     with progress(not quiet) as bar, contextlib.ExitStack() as closing:
         closing.callback(team.leave)
         task = bar.add_task("Training", total=chosen.epochs * len(batches), info="")

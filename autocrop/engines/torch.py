@@ -14,7 +14,7 @@ from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.geometry.proposals import ranked
 from autocrop.models import CroppingModel
 from autocrop.models.base import Proposer
-from autocrop.models.exported import load_exported
+from autocrop.models.onnx_weights import network_from_onnx
 from autocrop.weights import ModelCard
 
 
@@ -37,7 +37,7 @@ class TorchEngine:
     @classmethod
     def from_onnx(cls, card: ModelCard, files: dict[str, Path], device: str) -> TorchEngine:
         """Load the weights that the CPU engine's files hold, by part."""
-        return cls(card.name, load_exported(card, files), device)
+        return cls(card.name, network_from_onnx(card, files), device)
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Features:

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from autocrop.datasets import TERMS
 from autocrop.models import CroppingModel
+from autocrop.models.batch_norm import fold_batch_norm
 from autocrop.models.checkpoint import load_checkpoint, network_from_checkpoint
-from autocrop.models.exported import fold_batch_norm
 from autocrop.weights import MANIFEST, PARTS, ModelCard, WeightsFile, write_manifest
 
 OPSET = 18

@@ -7,10 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from autocrop.models.cdetr import attend, map_encoding, point_encoding
+
 from autocrop.errors import AutocropError, UsageError
 from autocrop.models.backbones import Pyramid
 from autocrop.models.base import Views
-from autocrop.models.cdetr import attend, map_encoding, point_encoding
 from autocrop.models.checkpoint import initialize
 from autocrop.models.setpred import (
     SMOOTHING,
