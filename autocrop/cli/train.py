@@ -125,7 +125,7 @@ def train(
     quiet = quiet or not leads
     if not quiet:
         note(f"{len(training)} photos to train on, {len(validation)} to validate on. Run folder: {output}")
-    keep_freed_memory(all_of_it=True)
+    keep_freed_memory(unlimited=True)
     torch.manual_seed(chosen.seed)
     network = MODELS[model](chosen, pretrained=backbone_weights or not resume)
     if init_from is not None:
