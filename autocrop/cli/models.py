@@ -65,9 +65,7 @@ def export(
     name: Annotated[
         Optional[str], typer.Option(help="Name of the exported model. Default: the name of the network.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files in the output folder.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files in the output folder.")] = False,
     debug: Debug = False,
 ) -> None:
     """Export a checkpoint to ONNX files, which can be used without torch.
