@@ -228,9 +228,8 @@ def test_rrt_retrains_the_regressors_halfway():
     for epoch in (0, 1):
         network.begin_epoch(epoch)
         assert all(torch.equal(value, trained[name]) for name, value in network.state_dict().items())
-        assert l1_loss(network, batch) == pytest.approx(
-            boundary_features(network, batch)[3].sum().item() / 12, rel=1e-4
-        )
+        error = boundary_features(network, batch)[3]
+        assert l1_loss(network, batch) == pytest.approx(error.sum().item() / 12, rel=1e-4)
     network.begin_epoch(2)
     for name, value in network.state_dict().items():
         if name.startswith("regressors."):

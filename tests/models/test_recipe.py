@@ -74,9 +74,9 @@ def test_range_is_inherited_when_a_subclass_changes_the_default():
         trim: float = bounded(2.0, min=2, max=3)
 
     assert (Derived().epochs, Derived().trim) == (7, 2.0)
-    with pytest.raises(UsageError, match="epochs=0 is out of range. Use a number of at least 1"):
+    with pytest.raises(UsageError, match=r"epochs=0 is out of range\. Use a number of at least 1"):
         Derived(epochs=0)
-    with pytest.raises(UsageError, match="trim=1.0 is out of range. Use a number between 2 and 3"):
+    with pytest.raises(UsageError, match=r"trim=1\.0 is out of range\. Use a number between 2 and 3"):
         Derived(trim=1.0)
 
 

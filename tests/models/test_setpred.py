@@ -294,7 +294,7 @@ def test_multiscale_training_resizes_each_step(multiscale, sides):
     image = torch.randn(1, 3, 128, 128)
     batch = [dataclasses.replace(make_views(seed), image=image, maps=None) for seed in range(2)]
     with torch.no_grad():
-        for _ in range(8):
+        for _ in range(20):
             network.batch_loss(batch)
     assert set(shapes) == {(2, 3, side, side) for side in sides}
 
