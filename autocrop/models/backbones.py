@@ -16,6 +16,7 @@ from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
 from autocrop.errors import AutocropError, UsageError
+from autocrop.models.torch_files import load_tensors
 
 PEAKS_SIZE = 64
 """Side of the peak maps (SAFRC, section 4.2: H = W = 64)."""
@@ -197,7 +198,7 @@ def _network(name: str, spec: BackboneSpec, pretrained: bool | Path, dilated: bo
 def _load_weights(network: nn.Module, name: str, path: Path) -> None:
     """Load a torchvision state dict. The tensors of the classifier, which is not used, may be missing."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         missing = network.load_state_dict(state, strict=False).missing_keys
         missing = [key for key in missing if not key.startswith(("classifier.", "fc."))]
         if missing:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from autocrop.errors import AutocropError
 from autocrop.models import MODELS, CroppingModel
+from autocrop.models.torch_files import load_tensors
 
 LAST, BEST = "last.pt", "best.pt"
 """File names of the checkpoints that a run writes: after each epoch, and after the epoch with the best metric."""
@@ -28,7 +27,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         AutocropError: the file does not exist or is not a checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         if missing := CONTENT - state.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except FileNotFoundError as error:
@@ -68,8 +67,7 @@ def initialize(network: CroppingModel, path: Path) -> int:
         AutocropError: the file does not exist, is not a checkpoint, or contains no tensor that fits.
     """
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # DETR's checkpoints contain their arguments
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         state = state.get("model", state)
         fitting = network.compatible_state({name: value for name, value in state.items() if isinstance(value, Tensor)})
     except Exception as error:

@@ -72,7 +72,7 @@ def test_json_is_one_object_a_crop(photo):
         (["photo.jpg", "--ratio", "0:3"], 2, "'0:3' is no aspect ratio"),
         (["photo.jpg", "--ratio", "banana"], 2, "'banana' is no aspect ratio"),
         (["photo.jpg", "--size", "big"], 2, "'big' is no size"),
-        (["photo.jpg", "--model", "none"], 2, "There is no model 'none'"),
+        (["photo.jpg", "--model", "none"], 2, "Unknown model 'none'"),
         (["photo.jpg", "--device", "tpu"], 2, "There is no device 'tpu'"),
         (["photo.jpg", "--weights", "nowhere"], 1, "nowhere"),
         (["photo.jpg", "--weights", "text.jpg"], 1, "manifest.json is missing"),

@@ -3,7 +3,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from autocrop.errors import AutocropError
-from autocrop.models.checkpoint import initialize
+from autocrop.models.checkpoint import initialize, load_checkpoint
 from autocrop.models.setpred import SetPrediction, SetPredictionRecipe
 
 SIZES = {"side": 64, "multiscale": False, "width": 32, "heads": 4, "encoders": 1, "decoders": 2, "hidden": 48}
@@ -52,3 +52,12 @@ def test_initialize_refuses_a_checkpoint_without_fitting_tensors(tmp_path):
     torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(AutocropError, match="No tensor in"):
         initialize(make_network(backbone="mobilenet_v2", dilated=False), tmp_path / "other.pth")
+
+
+def test_load_checkpoint_explains_an_unreadable_file(tmp_path):
+    """The reason is one line, without torch's advice to load the file unsafely."""
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    with pytest.raises(
+        AutocropError, match=r"text\.pt is not a checkpoint of autocrop \(Weights only load failed\)\.$"
+    ):
+        load_checkpoint(tmp_path / "text.pt")

@@ -197,7 +197,7 @@ def test_optimizers():
 def test_impossible_numbers(model, changes):
     """A sentence with the field, its value and what it may be."""
     ((name, value),) = changes.items()
-    with pytest.raises(UsageError, match=f"{name}={value}: it must be a number".replace("+", r"\+")):
+    with pytest.raises(UsageError, match=f"{name}={value} is out of range".replace("+", r"\+")):
         MODELS[model].RECIPE(**changes)
 
 
@@ -223,7 +223,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / "text.pt").write_text("no checkpoint")
     torch.save({"model": {}}, tmp_path / "other.pt")
     for name in ("text.pt", "other.pt"):
-        with pytest.raises(AutocropError, match=f"{name} is no checkpoint"):
+        with pytest.raises(AutocropError, match=f"{name} is not a checkpoint"):
             load_checkpoint(tmp_path / name)
 
 
