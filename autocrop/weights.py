@@ -1,7 +1,7 @@
 """Model files: bundled with the wheel, in a folder (``--weights``), in the user's cache, or on the Hugging Face Hub.
 
-``weights/manifest.json`` contains a model card for each model: its files with size and SHA-256 digest, and what users
-should know about it, such as training data, terms of use and metrics.
+``weights/manifest.json`` contains a card for each model: its files with size and SHA-256 digest, its training data and
+their terms of use, its recipe and its metrics.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def _download(model: ModelCard, file: WeightsFile) -> Path:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise AutocropError(
-            f"{description} was downloaded from {constants.ENDPOINT}/{repo}, but its sha256 is not the one that this "
+            f"{description} was downloaded from {constants.ENDPOINT}/{repo}, but does not match the sha256 that this "
             f"version of autocrop expects. It was deleted. To try again, run: autocrop models pull {model.name}"
         ) from error
     return path

@@ -152,7 +152,7 @@ def test_pull_deletes_a_file_with_a_wrong_digest(hub, models):
     """A download whose digest differs from the manifest's is deleted, so that the next attempt can succeed."""
     done = models("pull", "remote", endpoint=hub.url, sha256="0" * 64)
     assert done.returncode == 1
-    assert "its sha256 is not the one that this version of autocrop expects" in done.stderr
+    assert "does not match the sha256 that this version of autocrop expects" in done.stderr
     assert models("pull", "remote", endpoint=hub.url).returncode == 0
     assert len(hub.ranges) == 2
 

@@ -11,7 +11,7 @@ from autocrop.images import is_picture_name
 
 
 def load_folder(root: Path, split: str = "train") -> Split:  # noqa: ARG001
-    """Load all photos of a folder, without its subfolders, whatever the split.
+    """Load all photos of a folder, without its subfolders. All splits are the same.
 
     Raises:
         DatasetError: the folder does not exist or contains no readable photo.

@@ -120,7 +120,7 @@ def _photo(root: Path, split: str, name: str) -> tuple[Path, tuple[int, int] | N
 
 
 def _annotation(root: Path, split: str, name: str) -> Path | None:
-    """Return the text file with the annotations of a photo, or None if there is none."""
+    """Return the text file with the annotations of a photo, or None if it does not exist."""
     texts = [root / "annotations" / folder / f"{Path(name).stem}.txt" for folder in (*_folders(split), ".")]
     return next((path for path in texts if path.is_file()), None)
 

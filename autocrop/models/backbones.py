@@ -140,7 +140,7 @@ class Backbone(nn.Module):
         return Pyramid(maps[0], maps[1], maps[2], torch.cat(peaks, dim=1))
 
     def train(self, mode: bool = True) -> Backbone:
-        """Set the training mode. Batch normalization stays in evaluation mode unless it is trained, too."""
+        """Set the training mode. Batch normalization stays in evaluation mode unless ``train_norm`` is set."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d) and not self._train_norm:

@@ -1,6 +1,6 @@
 """CBLNet and C2C: Find Beauty in the Rare, Contrastive Composition Feature Clustering (Pan et al., AAAI 2023).
 
-``docs/models.md`` lists what the paper leaves open and what we decided.
+``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class CBLNetRecipe(Recipe):
     power: float = bounded(1.0, min=1e-6)
     """α of eq. 3."""
     slack: float = bounded(0.5, min=0)
-    """ε of eq. 3: positive pairs whose features are closer than this are not pulled together further."""
+    """ε of eq. 3: distance below which the features of a positive pair are not pulled closer."""
     sharpness: float = bounded(1.0, min=1e-6)
     """t of eq. 4."""
     focal_mu: float = bounded(2.0, min=0)

@@ -115,7 +115,7 @@ class Recipe:
 
     @property
     def uses_unlabeled(self) -> bool:
-        """True if the loss uses :attr:`autocrop.models.views.Views.unlabeled`."""
+        """True if the loss uses :attr:`~autocrop.models.views.Views.unlabeled`."""
         return False
 
 

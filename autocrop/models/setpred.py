@@ -1,6 +1,6 @@
 """Set prediction: Rethinking Image Cropping, Exploring Diverse Compositions from Global Views (Jia et al., CVPR 2022).
 
-``docs/models.md`` lists what the paper leaves open, or does differently from its code, and what we decided.
+``docs/models.md`` explains our decisions where the paper is silent or differs from the authors' code.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class SetPredictionRecipe(Recipe):
     distil_from: int = bounded(40, min=0)
     """Epoch, counted from 0, in which self distillation starts."""
     theta: float = bounded(0.5, min=0, max=1)
-    """θ (eq. 5): share of the model in the momentum-averaged model, per step."""
+    """θ (eq. 5): weight of the current model in the momentum average, at each step."""
 
     def __post_init__(self) -> None:
         """Validate the fields and their combinations."""
@@ -281,7 +281,7 @@ def set_losses(
     l1, giou = boxes.sum() * 0, boxes.sum() * 0
     for photo, (proposals, target, views) in enumerate(zip(boxes, targets, batch, strict=True)):
         corners = box_convert(proposals, "cxcywh", "xyxy")  # [K, 4]
-        matched, columns = match(proposals, logits[photo], target, recipe)  # [G] each
+        matched, columns = bipartite_match(proposals, logits[photo], target, recipe)  # [G] each
         l1 = l1 + (proposals[matched] - box_convert(target, "xyxy", "cxcywh")[columns]).abs().sum()
         giou = giou + (1 - generalized_box_iou(corners[matched], target[columns]).diagonal()).sum()
         if recipe.smoothing == "quality" and len(views.scores):
@@ -291,7 +291,9 @@ def set_losses(
 
 
 @torch.no_grad()
-def match(proposals: Tensor, logits: Tensor, target: Tensor, recipe: SetPredictionRecipe) -> tuple[Tensor, Tensor]:
+def bipartite_match(
+    proposals: Tensor, logits: Tensor, target: Tensor, recipe: SetPredictionRecipe
+) -> tuple[Tensor, Tensor]:
     """Find the bipartite match of proposals and targets with the lowest cost (eq. 2 and 3).
 
     Args:

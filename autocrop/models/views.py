@@ -13,7 +13,7 @@ from autocrop.models.backbones import Pyramid
 class Views:
     """One training photo with candidate crops, which the papers call views, and their labels.
 
-    N is the number of crops, S <= N the number of scored ones.
+    N is the number of crops; S <= N of them are scored.
     """
 
     image: Tensor

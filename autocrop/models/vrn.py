@@ -1,6 +1,6 @@
 """VRN, the View Ranking Network: Discriminate Clearer to Rank Better (Pan et al., ICIP 2022).
 
-``docs/models.md`` lists what the paper leaves open and what we decided.
+``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations

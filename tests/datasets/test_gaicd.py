@@ -110,7 +110,7 @@ def test_gaicd_names_a_damaged_text_file(tmp_path, text):
     ],
 )
 def test_gaicd_names_a_damaged_json_file(tmp_path, name, text):
-    """The error names the damaged file and where to download it, whatever the damage."""
+    """The error names the damaged file and where to download it."""
     write_gaicd_json(tmp_path, 2, 1)
     write_photo(tmp_path / "images" / "t0.jpg")
     (tmp_path / name).write_text(text)

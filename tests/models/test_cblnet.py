@@ -249,7 +249,7 @@ def test_rrt_retrains_the_regressors_halfway():
 
 
 def test_rrt_reinitialization_depends_on_the_recipe_seed_only():
-    """The second round starts from equal regressors whatever the random state, and only its epochs may be the best."""
+    """The second round starts from the same regressors in any random state, and only its epochs may be the best."""
     started = []
     for seed in (1, 2):
         torch.manual_seed(seed)

@@ -13,9 +13,9 @@ from autocrop.models.setpred import (
     SetPrediction,
     SetPredictionRecipe,
     assign,
+    bipartite_match,
     focal_loss,
     greedy_cover,
-    match,
     soft_labels,
 )
 
@@ -109,7 +109,7 @@ def test_match_minimizes_the_cost_of_the_paper(seed):
     logits = rng.normal(0, 1, 5)
     cost = [[matching_cost(box, logit, t) for t in targets] for box, logit in zip(proposals, logits, strict=True)]
     best = min(itertools.permutations(range(5), 3), key=lambda rows: sum(cost[r][c] for c, r in enumerate(rows)))
-    rows, columns = match(*(torch.tensor(part).float() for part in (proposals, logits, targets)), SMALL)
+    rows, columns = bipartite_match(*(torch.tensor(part).float() for part in (proposals, logits, targets)), SMALL)
     assert dict(zip(columns.tolist(), rows.tolist(), strict=True)) == dict(enumerate(best))
 
 
@@ -124,7 +124,7 @@ def test_match_minimizes_the_cost_of_the_paper(seed):
 def test_match_uses_both_distances(other, reason):
     """A target matches a proposal that is 0.1 too wide and too high rather than the *other*, equally valid one."""
     proposals = torch.tensor([other, [0.5, 0.5, 0.5, 0.5]])
-    rows, _ = match(proposals, torch.zeros(2), torch.tensor([[0.3, 0.3, 0.7, 0.7]]), SMALL)
+    rows, _ = bipartite_match(proposals, torch.zeros(2), torch.tensor([[0.3, 0.3, 0.7, 0.7]]), SMALL)
     assert rows.tolist() == [1], reason
 
 
@@ -132,8 +132,8 @@ def test_match_focal_weights_validity_in_the_matching_cost():
     """A valid proposal wins against a slightly nearer one, unless ``match_focal=0`` ignores validity."""
     proposals = torch.tensor([[0.5, 0.5, 0.8, 0.8], [0.5, 0.5, 0.85, 0.8]])
     logits, targets = torch.tensor([-3.0, 1.0]), torch.tensor([[0.1, 0.1, 0.9, 0.9]])
-    assert match(proposals, logits, targets, SMALL)[0].tolist() == [1]
-    assert match(proposals, logits, targets, dataclasses.replace(SMALL, match_focal=0.0))[0].tolist() == [0]
+    assert bipartite_match(proposals, logits, targets, SMALL)[0].tolist() == [1]
+    assert bipartite_match(proposals, logits, targets, dataclasses.replace(SMALL, match_focal=0.0))[0].tolist() == [0]
 
 
 def test_soft_labels_follow_eq_4():
