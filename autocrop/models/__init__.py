@@ -1,4 +1,4 @@
-"""The networks of the five papers, in torch. Each paper is one file with its network, losses and recipes."""
+"""The networks of the five papers, in torch. Each paper has one file, with its network, losses and recipes."""
 
 from __future__ import annotations
 

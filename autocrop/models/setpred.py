@@ -227,7 +227,7 @@ class SetPrediction(Proposer):
         return terms
 
     def compatible_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Select the tensors that fit, also from checkpoints of DETR and its variants, without classes and queries."""
+        """Select the tensors that fit. Checkpoints of DETR and its variants are loaded without classes and queries."""
         if not any(name.startswith(DETR_BACKBONE) for name in state):
             return super().compatible_state(state)
         renamed = {}

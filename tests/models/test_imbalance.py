@@ -11,7 +11,7 @@ BEST = np.clip(np.random.default_rng(0).normal([0.05, 0.1, 0.95, 0.9], 0.1, (300
 
 
 def test_inverse_frequency_weights_rare_locations_more():
-    """Rare locations get larger weights, with a mean of one; powers and smoothing reduce the contrast."""
+    """Rare locations get larger weights, with a mean of one; taking the root or smoothing reduces the contrast."""
     targets = torch.from_numpy(BEST)
     plain, smooth = InverseFrequency(), InverseFrequency(smooth=True)
     for module in (plain, smooth):
