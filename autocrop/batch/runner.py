@@ -20,9 +20,9 @@ from autocrop.batch.plan import Job, Plan, Wanted
 from autocrop.batch.results import Result, Status
 from autocrop.batch.targets import Target
 from autocrop.engines import Engine
-from autocrop.errors import AutocropError
+from autocrop.errors import AutocropError, PhotoError
 from autocrop.geometry.boxes import PixelBox
-from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
+from autocrop.images import Photo, open_photo, remove_leftovers, write_atomically
 from autocrop.memory import keep_freed_memory
 from autocrop.search.analysis import Analysis, analyze
 from autocrop.search.crop import Crop
@@ -189,14 +189,14 @@ def _on_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None) ->
     """
     photo.check_lossless(file)
     keep_size = crop.ratio is not None
-    box = photo.snapped(crop.box, keep_size)
+    box = photo.snap_to_grid(crop.box, keep_size)
     if box == crop.box:
         return crop, []
     across, down = photo.grid
     if subjects and subjects.harmed(box) > subjects.harmed(crop.box):  # the grid's next lines may be kinder
         moved = [_moved(crop, x * across, y * down) for x in (-1, 0, 1) for y in (-1, 0, 1)]
         near = sorted(
-            (photo.snapped(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
+            (photo.snap_to_grid(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
         )
         box = min(near, key=subjects.harmed)
     notes = [f"snapped to the JPEG's grid of {across}x{down} pixels"]

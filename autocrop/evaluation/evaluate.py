@@ -18,13 +18,13 @@ from autocrop.datasets.base import Scale
 from autocrop.datasets.fcdb import MEAN_CROP
 from autocrop.datasets.gaicd import SCALE
 from autocrop.engines.base import Engine, Features
-from autocrop.errors import AutocropError, UsageError
+from autocrop.errors import AutocropError, PhotoError, UsageError
 from autocrop.evaluation import metrics
 from autocrop.evaluation.predictions import Prediction, nothing
 from autocrop.geometry import boxes as bx
 from autocrop.geometry.boxes import FULL_FRAME, Boxes
 from autocrop.geometry.candidates import dense_anchors, grid_anchors, ratio_windows
-from autocrop.images import PhotoError, open_photo
+from autocrop.images import open_photo
 from autocrop.search.two_stage import Scorer, find_boxes
 
 TOP_N, RETURNED_K = (5, 10), (1, 2, 3, 4)
