@@ -92,7 +92,7 @@ def _convert(request: EncodeRequest) -> tuple[Picture, list[str]]:
     if not isinstance(picture, Image.Image) and file_format not in SIXTEEN_BIT_FORMATS:
         picture = as_8_bit(picture)
         if request.source.format in SIXTEEN_BIT_FORMATS:
-            notes.append(f"16 bits per channel are reduced to 8, the most that {file_format} supports")
+            notes.append("16 bits per channel are reduced to 8; PNG and TIFF keep 16")
     if isinstance(picture, Image.Image):
         picture = _convert_mode(picture, file_format)
         if file_format == "GIF" and picture.mode not in ("P", "L", "1"):
@@ -213,14 +213,14 @@ def _encode_other(request: EncodeRequest) -> EncodedFile:
         options["comment"] = metadata.comment[:MAX_GIF_COMMENT]
     notes = []
     if metadata.exif or metadata.xmp:
-        notes.append(f"EXIF and XMP are left out, because {file_format} does not support them")
+        notes.append(f"EXIF and XMP are left out, because autocrop does not write them to {file_format} files")
     data = _encode_with_pillow(request.picture, file_format, **options)
     return EncodedFile(data, (*notes, *_notes_without_iptc(request)))
 
 
 def _notes_without_iptc(request: EncodeRequest) -> tuple[str, ...]:
     if request.metadata.iptc:
-        return (f"IPTC is left out, because {request.file_format} does not support it",)
+        return (f"IPTC is left out, because autocrop does not write it to {request.file_format} files",)
     return ()
 
 
