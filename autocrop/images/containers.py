@@ -75,11 +75,11 @@ def insert_segments(data: bytes, segments: Iterable[Segment]) -> bytes:
         segments: New segments; they come directly after JFIF's.
     """
     existing, scan = jpeg_segments(data)
-    kept = [
+    pixel_segments = [
         (marker, body) for marker, body in existing if marker != COM and not APP1 <= marker <= APP13 and marker != APP15
     ]
-    jfif = [segment for segment in kept if segment[0] == APP0]
-    others = [segment for segment in kept if segment[0] != APP0]
+    jfif = [segment for segment in pixel_segments if segment[0] == APP0]
+    others = [segment for segment in pixel_segments if segment[0] != APP0]
     encoded = [
         bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body for marker, body in (*jfif, *segments, *others)
     ]

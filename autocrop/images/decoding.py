@@ -44,7 +44,7 @@ class Decoder(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """What every crop of this photo loses, in words for the user."""
+        """Notes for the user about what every crop of this photo loses."""
 
 
 class PillowDecoder:

@@ -1,4 +1,4 @@
-"""Edit EXIF in place: change what a crop makes untrue and leave every other byte where it is.
+"""Edit EXIF in place: update what a crop invalidates and leave every other byte where it is.
 
 Rewriting the directories would move the maker notes, which contain offsets that only the camera's maker understands.
 The layout is described in TIFF 6.0 and in EXIF 2.32 (CIPA DC-008), sections 4.5 and 4.6.
@@ -114,7 +114,7 @@ class ExifEditor:
 
 
 def update_for_crop(exif: bytes, size: tuple[int, int], upright: bool) -> bytes:
-    """Make EXIF true of a crop: update size and orientation, remove the thumbnail and the position of the subject.
+    """Update EXIF for a crop: set size and orientation, remove the thumbnail and the position of the subject.
 
     Args:
         exif: EXIF data, with or without the prefix that it has in a JPEG.

@@ -16,7 +16,7 @@ from autocrop.errors import PhotoError
 TEMPORARY_NAME = re.compile(r"\.autocrop-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
 """Name of a temporary file: machine, process ID, random number."""
 MAX_AGE = 24 * 3600.0
-"""Seconds after which a temporary file is abandoned, even if another machine created it. Writing takes seconds."""
+"""Seconds after which a temporary file counts as abandoned, even one from another machine. Writing takes seconds."""
 _STARTED = time.time()
 
 
@@ -64,7 +64,7 @@ def remove_leftovers(folder: Path) -> None:
 def _is_abandoned(path: Path) -> bool:
     match = TEMPORARY_NAME.fullmatch(path.name)
     assert match is not None
-    # The modification time is no help: it may be a copy of the photo's.
+    # The modification time says nothing, since it is copied from the photo.
     changed = path.stat().st_ctime
     if changed < time.time() - MAX_AGE:
         return True

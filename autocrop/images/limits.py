@@ -23,8 +23,8 @@ _original_limit: list[int | None] = []
 def pillow_limit(pixels: int) -> Iterator[None]:
     """Replace Pillow's limit on pixels inside a ``with`` block.
 
-    The limit is a global of Pillow. When the blocks of several threads overlap, the largest of their limits applies;
-    after the last block the original limit is restored.
+    The limit is a global variable of Pillow. When the blocks of several threads overlap, the largest of their limits
+    applies; after the last block, the original limit is restored.
     """
     with _lock:
         if not _active_limits:

@@ -1,7 +1,7 @@
-"""The metadata of a photo, and what of it is true of a crop.
+"""The metadata of a photo, and how it changes for a crop.
 
-EXIF, XMP and Photoshop resources (which hold IPTC) are kept as bytes, so that nothing changes except what a crop makes
-untrue.
+EXIF, XMP and Photoshop resources (which hold IPTC) are kept as bytes, so that nothing changes except what a crop
+invalidates.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ STRUCTURE_TAGS = {*range(254, 260), 262, 266, 273, 277, 278, 279, 284, *range(31
     531,
     532,
 }
-"""TIFF tags that describe how the pixels of the input are stored. They are not metadata, and untrue of the output."""
-UNTRUE_TAGS = {37724, 50341, 33550, 33922, 34264, 34735, 34736, 34737, *range(50706, 51200)}
-"""TIFF tags that a crop makes untrue: Photoshop layers, PrintIM, GeoTIFF, DNG."""
-NON_EXIF_TAGS = STRUCTURE_TAGS | UNTRUE_TAGS | {TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_ICC}
+"""TIFF tags that describe how the pixels of the input are stored. The output has its own."""
+INVALIDATED_TAGS = {37724, 50341, 33550, 33922, 34264, 34735, 34736, 34737, *range(50706, 51200)}
+"""TIFF tags that a crop invalidates: Photoshop layers, PrintIM, GeoTIFF, DNG."""
+NON_EXIF_TAGS = STRUCTURE_TAGS | INVALIDATED_TAGS | {TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_ICC}
 """Tags of a TIFF directory that are not copied as EXIF."""
 RESOLUTION_CHUNK = b"pHYs"
 COLOR_CHUNKS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
@@ -48,7 +48,7 @@ class Metadata:
     chunks: tuple[Chunk, ...] = ()
     """PNG chunks for resolution, color and text that no other field covers."""
     notes: tuple[str, ...] = ()
-    """Metadata that could not be kept, in words for the user."""
+    """Notes for the user about metadata that could not be kept."""
 
     def stripped(self, orientation: int = 1) -> Metadata:
         """Return only what a viewer needs to show the photo correctly: color, resolution and orientation."""
@@ -61,7 +61,7 @@ class Metadata:
         )
 
     def for_crop(self, size: tuple[int, int], upright: bool) -> Metadata:
-        """Return the metadata that is true of a crop.
+        """Return the metadata of a crop, without what the crop invalidates.
 
         Args:
             size: (width, height) of the crop as it is stored.
@@ -83,7 +83,7 @@ class Metadata:
             self,
             exif=new_exif,
             xmp=new_xmp,
-            photoshop=photoshop.remove_untrue_resources(self.photoshop),
+            photoshop=photoshop.update_for_crop(self.photoshop),
             notes=tuple(notes),
         )
 

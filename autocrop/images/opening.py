@@ -22,7 +22,7 @@ HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"
 HEAD_SIZE = 1 << 16
 """Bytes at the beginning of a file that are enough to recognize its format and to find an AVIF's bit depth."""
 BLOCK_SIZE = 4096
-"""Bytes: the smallest unit that file systems lose. A shorter run of zeros may be part of EXIF at the end of a file."""
+"""Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
 MAX_SCANS = 1000
 """Scans of a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
 SCAN_MARKER, END_MARKER = b"\xff\xda", b"\xff\xd9"

@@ -77,7 +77,7 @@ def padded(picture: Picture, padding: Padding) -> Picture:
 
 
 def circular(picture: Picture) -> Picture:
-    """Return a square picture with a smooth-edged circle; everything outside it is transparent."""
+    """Make everything outside a smooth-edged circle transparent in a square picture."""
     picture = sixteen_bit_as_array(picture)
     if isinstance(picture, np.ndarray):
         mask = (_circle_mask(picture.shape[0]) * 65535).round()
@@ -102,7 +102,8 @@ def _to_array(picture: Picture) -> tuple[NDArray[Any], str]:
     """Return pixels ``[h, w]`` or ``[h, w, c]``, and their Pillow mode."""
     if isinstance(picture, np.ndarray):
         return picture, mode_of(picture)
-    if picture.mode == "1":  # neither these bits nor the palettes below can be averaged or blurred
+    # Bits and palette indices cannot be averaged or blurred.
+    if picture.mode == "1":
         picture = picture.convert("L")
     elif picture.mode in ("P", "PA"):
         has_alpha = picture.mode == "PA" or "transparency" in picture.info

@@ -25,7 +25,7 @@ from autocrop.images.saving import EncodeRequest, encode
 from autocrop.images.sidecar import CropSettings, write_crop
 
 MIN_SIDE = 32
-"""Shortest side in pixels of a photo that can be cropped. Smaller pictures have nothing to compose."""
+"""Shortest side in pixels of a photo that can be cropped. Smaller pictures leave no room for composition."""
 
 
 class Photo:
@@ -77,7 +77,7 @@ class Photo:
 
     @property
     def notes(self) -> list[str]:
-        """What every crop of this photo loses, in words for the user; usually empty."""
+        """Notes for the user about what every crop of this photo loses; usually empty."""
         return self._decoder.notes
 
     def crop(self, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
@@ -102,7 +102,7 @@ class Photo:
             strip: Leave out EXIF, XMP, IPTC, comments and texts. The color profile and the resolution stay.
 
         Returns:
-            What could not be kept, in words for the user; usually empty.
+            Notes for the user about what could not be kept; usually empty.
 
         Raises:
             PhotoError: The format is unknown or cannot hold the picture, or the file cannot be written.
@@ -153,7 +153,7 @@ class Photo:
         return lossless.snap_to_grid(box, size, self._decoder.orientation, self.grid, keep_size)
 
     def save_lossless(self, box: PixelBox, target: Path, strip: bool = False) -> list[str]:
-        """Write a crop without any loss. Blocks of a JPEG are copied without decoding, so its orientation tag stays.
+        """Write a lossless crop. Blocks of a JPEG are copied without decoding, so its orientation tag stays.
 
         Args:
             box: The area to crop; for a JPEG, a result of :meth:`snap_to_grid`.
@@ -161,7 +161,7 @@ class Photo:
             strip: Leave out EXIF, XMP, IPTC, comments and texts, as in :meth:`save`.
 
         Returns:
-            What could not be kept, in words for the user; usually empty.
+            Notes for the user about what could not be kept; usually empty.
 
         Raises:
             PhotoError: The format of the photo or of *target* does not support lossless crops, libjpeg-turbo is

@@ -15,8 +15,8 @@ JPEG_HEADER = b"Photoshop 3.0\0"
 """First bytes of a JPEG segment that holds resources."""
 IPTC = 1028
 """Number of the resource that holds IPTC."""
-UNTRUE_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, *range(2000, 3000)}
-"""Resources that a crop makes untrue (guides, thumbnails, slices, layers, paths) or that repeat EXIF and XMP."""
+INVALIDATED_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, *range(2000, 3000)}
+"""Resources that a crop invalidates (guides, thumbnails, slices, layers, paths) or that repeat EXIF and XMP."""
 
 
 class Resource(NamedTuple):
@@ -69,6 +69,6 @@ def replace_iptc(data: bytes, iptc: bytes) -> bytes:
     return serialize([*resources, Resource(IPTC, b"\0\0", iptc)] if iptc else resources)
 
 
-def remove_untrue_resources(data: bytes) -> bytes:
-    """Return the resources in *data* without those that a crop makes untrue."""
-    return serialize(resource for resource in parse(data) if resource.number not in UNTRUE_RESOURCES)
+def update_for_crop(data: bytes) -> bytes:
+    """Return the resources in *data* without those that a crop invalidates."""
+    return serialize(resource for resource in parse(data) if resource.number not in INVALIDATED_RESOURCES)

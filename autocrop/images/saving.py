@@ -52,7 +52,7 @@ class EncodeRequest:
     file_format: str
     """Pillow's name of the format."""
     metadata: Metadata
-    """Metadata that is true of :attr:`picture`."""
+    """Metadata that describes :attr:`picture`."""
     source: Encoding
     """Encoding of the photo that the picture comes from."""
     quality: int | None = None
@@ -65,7 +65,7 @@ class EncodedFile:
 
     data: bytes
     notes: tuple[str, ...] = ()
-    """What could not be kept, in words for the user."""
+    """Notes for the user about what could not be kept."""
 
 
 def encode(request: EncodeRequest) -> EncodedFile:
@@ -85,7 +85,7 @@ def encode(request: EncodeRequest) -> EncodedFile:
 
 
 def _convert(request: EncodeRequest) -> tuple[Picture, list[str]]:
-    """Convert a picture to what the format supports; also return notes about what is lost."""
+    """Convert a picture to a mode that the format supports. Also return notes for the user about what is lost."""
     picture, file_format, notes = sixteen_bit_as_array(request.picture), request.file_format, []
     if file_format == "JPEG" and has_transparency(picture):
         notes.append("transparency is filled with white")
@@ -117,7 +117,7 @@ def _convert_mode(image: Image.Image, file_format: str) -> Image.Image:
 
 @contextmanager
 def _without_pillow_metadata(picture: Picture) -> Iterator[None]:
-    """Hide metadata from Pillow's encoders inside a ``with`` block; it may be untrue of the picture."""
+    """Hide metadata from Pillow's encoders inside a ``with`` block, since it may not match the picture."""
     if not isinstance(picture, Image.Image):
         yield
         return
@@ -177,7 +177,7 @@ def _encode_png(request: EncodeRequest) -> EncodedFile:
 
 
 def _encode_tiff(request: EncodeRequest) -> EncodedFile:
-    """Encode the pixels with Pillow or OpenCV, then replace the directory with one that has the metadata as it was."""
+    """Encode the pixels with Pillow or OpenCV, then write the metadata fields unchanged."""
     picture, source = request.picture, request.source
     if isinstance(picture, Image.Image):
         supported = (*LOSSLESS_COMPRESSIONS, *BILEVEL_COMPRESSIONS) if picture.mode == "1" else LOSSLESS_COMPRESSIONS
@@ -195,18 +195,18 @@ def _encode_tiff(request: EncodeRequest) -> EncodedFile:
 
 
 def _encode_modern(request: EncodeRequest) -> EncodedFile:
-    """Encode WebP, AVIF or HEIC, which have places for EXIF, XMP and ICC profiles."""
+    """Encode WebP, AVIF or HEIC, which hold EXIF, XMP and ICC profiles."""
     file_format, quality, metadata = request.file_format, request.quality, request.metadata
     options = metadata_writer.to_pillow_options(metadata, file_format) | {"quality": quality or MODERN_QUALITY}
     if file_format == "WEBP" and quality is None and request.source.lossless:
-        # "exact" keeps the colors of fully transparent pixels.
+        # "exact" keeps the colors of transparent pixels; "quality" is the compression effort in lossless mode.
         options |= {"lossless": True, "exact": True, "quality": 80}
     data = _encode_with_pillow(request.picture, file_format, **options)
-    return EncodedFile(data, _notes_without_iptc(request))
+    return EncodedFile(data, _iptc_notes(request))
 
 
 def _encode_other(request: EncodeRequest) -> EncodedFile:
-    """Encode a format that has at most a place for a comment."""
+    """Encode any other format. The only metadata that is written is the comment of a GIF."""
     file_format, metadata = request.file_format, request.metadata
     options = {}
     if file_format == "GIF" and metadata.comment:
@@ -215,10 +215,10 @@ def _encode_other(request: EncodeRequest) -> EncodedFile:
     if metadata.exif or metadata.xmp:
         notes.append(f"EXIF and XMP are left out, because autocrop does not write them to {file_format} files")
     data = _encode_with_pillow(request.picture, file_format, **options)
-    return EncodedFile(data, (*notes, *_notes_without_iptc(request)))
+    return EncodedFile(data, (*notes, *_iptc_notes(request)))
 
 
-def _notes_without_iptc(request: EncodeRequest) -> tuple[str, ...]:
+def _iptc_notes(request: EncodeRequest) -> tuple[str, ...]:
     if request.metadata.iptc:
         return (f"IPTC is left out, because autocrop does not write it to {request.file_format} files",)
     return ()

@@ -1,4 +1,4 @@
-"""Edit XMP packets: parse them, and remove or change what a crop makes untrue.
+"""Parse XMP packets, and update what a crop invalidates.
 
 The names and meanings of properties are those of Adobe's XMP specification (ISO 16684-1) and of the Camera Raw,
 Metadata Working Group and Google camera schemas.
@@ -29,7 +29,7 @@ REMOVED_PROPERTIES = {
     ("http://ns.microsoft.com/photo/1.2/", "RegionInfo"): "face regions in XMP are left out",
     ("http://ns.google.com/photos/1.0/container/", "Directory"): "",
 }
-"""Schema and name of the properties that a crop makes untrue, and the note for the user when one is removed."""
+"""Schema and name of the properties that a crop invalidates, and the note for the user when one is removed."""
 REMOVED_SCHEMAS = {
     "http://ns.adobe.com/hdr-gain-map/1.0/",
     "http://ns.google.com/photos/1.0/depthmap/",
@@ -42,7 +42,7 @@ MOTION_PREFIXES = ("MotionPhoto", "MicroVideo")
 
 
 def update_for_crop(packet: bytes, size: tuple[int, int], upright: bool) -> tuple[bytes, list[str]]:
-    """Make an XMP packet true of a crop: update size and orientation, remove what describes the uncropped photo.
+    """Update an XMP packet for a crop: set size and orientation, remove what describes the uncropped photo.
 
     Args:
         packet: The photo's XMP packet.

@@ -26,7 +26,7 @@ FORMATS = {
     ".bmp": "BMP",
 }
 KINDS = ("good", "wrong", "cut", "flip", "flip", "zeros", "noise", "bomb", "joined", "empty", "text")
-"""What is done to a file. "flip" is listed twice, since one to hundreds of flipped bits do very different things."""
+"""Kinds of damage. "flip" is listed twice, since the effects of one or hundreds of flipped bits vary the most."""
 GOOD_KINDS = ("good", "wrong")
 """Kinds that leave the content intact; "wrong" is a file with the extension of another format."""
 
@@ -61,7 +61,7 @@ def write_mutants(folder: Path, count: int, seed: int) -> tuple[list[Path], list
 
 
 def _mutate(data: bytes, kind: str, rng: random.Random) -> bytes:
-    """Damage the content of a file in one of the ways that need nothing else."""
+    """Damage the content of a file in a way that needs no other file."""
     if kind == "cut":
         return data[: rng.randrange(1, len(data))]
     if kind == "flip":

@@ -21,7 +21,7 @@ def test_max_pixels_replaces_pillows_limit(photo, monkeypatch):
 
 
 def test_overlapping_limits_restore_pillows(monkeypatch):
-    """While several limits overlap, the largest applies. In whatever order they end, Pillow's own comes back."""
+    """The largest of the overlapping limits applies. Pillow's own is restored when the last of them ends."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
     first, second = pillow_limit(70), pillow_limit(90)
     first.__enter__()

@@ -1,4 +1,4 @@
-"""Metadata: what a crop leaves true is kept in every format, and everything else is removed."""
+"""Metadata of crops: every format keeps it, except for what the crop invalidates."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_metadata_too_long_for_a_jpeg_is_noted(photo, tmp_path):
 @pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 def test_exiftool_reads_the_same_tags(photo, tmp_path, suffix):
-    """Another program reads the same value of every tag that a crop leaves true."""
+    """Another program reads the same values from the crop, except for tags about the stored pixels."""
     Image.open(photo).save(tmp_path / f"in{suffix}", icc_profile=PROFILE)
     tags = ["-Make=Canon", "-Artist=Jürgen", "-GPSLatitude=48.2", "-GPSLatitudeRef=N", "-UserComment=ä", "-ISO=400"]
     tags += ["-XMP-dc:Title=Coffee", "-XMP-dc:Subject=cup", "-XMP-xmp:Rating=4", "-XMP-crs:Exposure2012=+0.5"]

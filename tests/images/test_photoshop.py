@@ -21,7 +21,7 @@ def test_resources_survive_a_round_trip(resources):
 
 @given(RESOURCES, st.binary(min_size=1))
 def test_iptc_is_replaced(resources, iptc):
-    """The new records are found, no others are, and the other resources stay."""
+    """The new records are read back, and the other resources stay."""
     replaced = photoshop.replace_iptc(photoshop.serialize(resources), iptc)
     assert photoshop.iptc_of(replaced) == iptc
     removed = photoshop.replace_iptc(replaced, b"")
