@@ -80,7 +80,7 @@ def test_json_is_one_object_a_crop(photo):
         (["photo.jpg", "-o", "out.psd"], 2, "'.psd' is not a format"),
         (["photo.jpg", "-o", "out.xyz"], 2, "'.xyz' is not a format"),
         (["corp", "photo.jpg"], 2, "Did you mean 'crop'?"),
-        (["https://example.org/a.jpg"], 1, "is an address"),
+        (["https://example.org/a.jpg"], 1, "is a web address"),
         (["photo.jpg", "--weights", "x", "--model", "vrn"], 2, "Leave out --model"),
         (["photo.jpg", "--ratio", "99999999:1"], 1, "photo.jpg: A photo of 600x400 pixels has no crop"),
         (["photo.jpg", "--nonsense"], 2, "No such option"),
