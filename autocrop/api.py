@@ -15,13 +15,13 @@ from autocrop import weights
 from autocrop.engines import load_model
 from autocrop.errors import UsageError
 from autocrop.geometry.boxes import as_boxes, from_pixels
-from autocrop.geometry.composition import CROP_SHAPES
 from autocrop.geometry.ratio import Ratio, as_ratio
 from autocrop.images import Photo, open_photo, photo_from_memory
 from autocrop.images.padding import AUTO, Fit
+from autocrop.search.analysis import analyze
 from autocrop.search.crop import Crop
-from autocrop.search.faces import NO_FACES, find_faces
-from autocrop.search.subjects import Region, Subjects
+from autocrop.search.request import CropRequest
+from autocrop.search.subjects import Region
 from autocrop.search.two_stage import find_crops
 
 Picture = str | PathLike[str] | Image.Image | NDArray[np.uint8]
@@ -86,17 +86,10 @@ class Cropper:
         Raises:
             AutocropError: the photo cannot be read, or has no crop of that ratio, or none that holds what to keep.
         """
-        photo = _photo(image)
-        size = photo.width, photo.height
-        preview = photo.preview()
-        kept = [Region.of_box(box).pixels(size) for box in keep]
-        subjects = Subjects(size, find_faces(preview) if self._faces else NO_FACES, kept)
-        if shape not in CROP_SHAPES:
-            raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(CROP_SHAPES)}.")
         wanted = (1, 1) if ratio is None and shape == "circle" else as_ratio(ratio)
-        filling = Fit(fit, pad_color) if fit else None
-        features = self._engine.encode(preview)
-        return find_crops(self._engine, features, size, wanted, top, subjects=subjects, shape=shape, fit=filling)
+        request = CropRequest(wanted, top, shape=shape, fit=Fit(fit, pad_color) if fit else None)
+        regions = [Region.of_box(box) for box in keep]
+        return find_crops(self._engine, analyze(self._engine, _photo(image), faces=self._faces, keep=regions), request)
 
     def score(self, image: Picture, boxes: ArrayLike) -> NDArray[np.float32]:
         """Score crops of a photo; higher is better, comparable within that photo only.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from autocrop.engines import Features, OwnEngine
+from autocrop.engines import Engine, Features
 from autocrop.geometry import boxes as bx
 from autocrop.search.crop import Crop
 
@@ -30,7 +30,7 @@ STRONGEST = 3
 Maps = dict[str, NDArray[np.float32]]
 
 
-def heat_maps(engine: OwnEngine, features: Features) -> Maps:
+def heat_maps(engine: Engine, features: Features) -> Maps:
     """What a model looks at, as maps ``[h, w]`` by title; which ones depends on the model.
 
     VRN: the strength of its view-wise features. SAFRC: its attended maps, their mean and the strongest. ASM-Net: what

@@ -8,7 +8,7 @@ from autocrop import explain as explaining
 from autocrop import weights
 from autocrop.engines import Features, load_model
 from autocrop.search.crop import Crop
-from autocrop.search.two_stage import find_crops
+from tests.helpers.search import find_crops
 
 
 @pytest.mark.parametrize("model", sorted(weights.manifest()))

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from autocrop.batch.manifest import Row, read_rows
+from autocrop.batch.page import page_foot, page_head
 from autocrop.batch.results import Result, Status
 from autocrop.errors import AutocropError, UsageError
 from autocrop.search.crop import Crop
@@ -60,7 +61,7 @@ class ContactSheet:
             self._file: IO[str] = self.path.open("w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise self._unwritable(error) from error
-        self._write(_head())
+        self._write(page_head())
         if self._former:  # at once, for the next run to have it, however this one ends
             lines = "".join(f"<i{_attribute(entry)}></i>\n" for entry in self._former.values())
             self._write(f"<template>\n{lines}</template>\n")
@@ -71,7 +72,7 @@ class ContactSheet:
     ) -> None:
         try:
             self._flush()
-            self._write("</main>\n</body>\n</html>\n")
+            self._write(page_foot())
         finally:
             self._file.close()
 
@@ -260,30 +261,3 @@ def _joined(numbers: Sequence[int]) -> str:
 
 def _escape(text: str) -> str:
     return html.escape(text, quote=True)
-
-
-def _head() -> str:
-    assets = Path(__file__).parent / "assets"
-    style, script = ((assets / name).read_text(encoding="utf-8") for name in ("sheet.css", "sheet.js"))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-{MARK}
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data: file: 'self'; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>autocrop: contact sheet</title>
-<style>{style}</style>
-<script>{script}</script>
-</head>
-<body>
-<header><h1>Contact sheet</h1><span id="count"></span><div id="tools" style="display:contents"></div></header>
-<dialog aria-label="Photo and crop side by side"><div class="bar"><p id="about"></p>
-<button id="back" aria-label="Previous crop">←</button><button id="next" aria-label="Next crop">→</button>
-<button id="close">Close</button></div>
-<div class="pair"><figure><div id="whole" class="frame"></div><figcaption>whole photo</figcaption></figure>
-<figure><div id="crop" class="frame"></div><figcaption>crop</figcaption></figure></div></dialog>
-<p id="empty" hidden>No photo fits the filter.</p>
-<main>
-"""

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from autocrop.batch.naming import DEFAULT_NAME, NAME_FIELDS, SIDECAR, tells_crops
 from autocrop.batch.targets import Target
-from autocrop.errors import UsageError
-from autocrop.images import MAX_PIXELS, PhotoError, format_of
+from autocrop.errors import PhotoError, UsageError
+from autocrop.images import MAX_PIXELS, format_of
 from autocrop.images.padding import Fit
 from autocrop.search.subjects import Region
 

@@ -20,9 +20,9 @@ from autocrop.batch.options import Options, check_name, check_pixels
 from autocrop.batch.results import Result, Status
 from autocrop.batch.sources import Source
 from autocrop.batch.targets import Target
-from autocrop.errors import UsageError
-from autocrop.images import PhotoError, format_of, is_picture_name
-from autocrop.images.padding import ALPHA_FORMATS
+from autocrop.errors import PhotoError, UsageError
+from autocrop.images import format_of, is_picture_name
+from autocrop.images.formats import ALPHA_FORMATS
 from autocrop.search.crop import Crop
 
 

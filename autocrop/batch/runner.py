@@ -19,13 +19,14 @@ from autocrop.batch.options import Options, check_pixels
 from autocrop.batch.plan import Job, Plan, Wanted
 from autocrop.batch.results import Result, Status
 from autocrop.batch.targets import Target
-from autocrop.engines import Engine, Features
-from autocrop.errors import AutocropError
+from autocrop.engines import Engine
+from autocrop.errors import AutocropError, PhotoError
 from autocrop.geometry.boxes import PixelBox
-from autocrop.images import Photo, PhotoError, open_photo, remove_leftovers, write_atomically
+from autocrop.images import Photo, open_photo, remove_leftovers, write_atomically
 from autocrop.memory import keep_freed_memory
+from autocrop.search.analysis import Analysis, analyze
 from autocrop.search.crop import Crop
-from autocrop.search.faces import NO_FACES, find_faces
+from autocrop.search.request import CropRequest
 from autocrop.search.subjects import Subjects
 from autocrop.search.two_stage import find_crops
 
@@ -188,14 +189,14 @@ def _on_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None) ->
     """
     photo.check_lossless(file)
     keep_size = crop.ratio is not None
-    box = photo.snapped(crop.box, keep_size)
+    box = photo.snap_to_grid(crop.box, keep_size)
     if box == crop.box:
         return crop, []
     across, down = photo.grid
     if subjects and subjects.harmed(box) > subjects.harmed(crop.box):  # the grid's next lines may be kinder
         moved = [_moved(crop, x * across, y * down) for x in (-1, 0, 1) for y in (-1, 0, 1)]
         near = sorted(
-            (photo.snapped(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
+            (photo.snap_to_grid(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
         )
         box = min(near, key=subjects.harmed)
     notes = [f"snapped to the JPEG's grid of {across}x{down} pixels"]
@@ -237,7 +238,7 @@ class _Search:
         self, engine: Engine | None, photo: Photo, options: Options, previews: list[NDArray[np.uint8]]
     ) -> None:
         self._engine, self._photo, self._options, self._previews = engine, photo, options, previews
-        self._analyzed: tuple[Features, Subjects] | None = None
+        self._analysis: Analysis | None = None
 
     def crops(self, wanted: Wanted) -> list[Crop]:
         """The crops of one kind, best first.
@@ -245,31 +246,21 @@ class _Search:
         Raises:
             AutocropError: there are none, or the one that is known belongs to another photo.
         """
-        size = self._photo.width, self._photo.height
         if wanted.crop is not None:
-            return [_checked(wanted.crop, size)]
+            return [_checked(wanted.crop, (self._photo.width, self._photo.height))]
         assert self._engine is not None
         options, target = self._options, wanted.target
-        if self._analyzed is None:
-            self._analyzed = self._analyze(self._engine, size)
-        features, subjects = self._analyzed
-        exact = target.size is None
-        return find_crops(
-            self._engine, features, size, target.ratio, options.top, exact, subjects, options.shape, options.fit
-        )
+        if self._analysis is None:
+            self._analysis = analyze(self._engine, self._photo, faces=options.faces, keep=options.keep)
+            if options.thumbnails:
+                self._previews.append(self._analysis.preview)
+        request = CropRequest(target.ratio, options.top, target.size is None, options.shape, options.fit)
+        return find_crops(self._engine, self._analysis, request)
 
     @property
     def subjects(self) -> Subjects | None:
         """What the photo shows, once it was analyzed."""
-        return self._analyzed[1] if self._analyzed else None
-
-    def _analyze(self, engine: Engine, size: tuple[int, int]) -> tuple[Features, Subjects]:
-        keep = [region.pixels(size) for region in self._options.keep]
-        preview = self._photo.preview()
-        if self._options.thumbnails:
-            self._previews.append(preview)
-        faces = find_faces(preview) if self._options.faces else NO_FACES
-        return engine.encode(preview), Subjects(size, faces, keep)
+        return self._analysis.subjects if self._analysis else None
 
 
 def _not_worth_it(crop: Crop, min_gain: float | None) -> str:

@@ -38,8 +38,8 @@ def explain(
     from autocrop.engines import load_model
     from autocrop.geometry.ratio import parse_ratio
     from autocrop.images import open_photo, write_atomically
-    from autocrop.search.faces import NO_FACES, find_faces
-    from autocrop.search.subjects import Subjects
+    from autocrop.search.analysis import analyze
+    from autocrop.search.request import CropRequest
     from autocrop.search.two_stage import find_crops
 
     path = output or photo.with_name(f"{photo.stem}_explained.png")
@@ -51,13 +51,9 @@ def explain(
         raise UsageError(f"{path} exists. Choose another name with -o, or replace it with --overwrite.")
     wanted = parse_ratio(ratio) if ratio is not None else None
     loaded = load_model(model, device, weights, engine)
-    opened = open_photo(photo)
-    image = opened.preview()
-    features = loaded.encode(image)
-    size = opened.width, opened.height
-    subjects = Subjects(size, NO_FACES if no_face_guard else find_faces(image))
-    crops = find_crops(loaded, features, size, wanted, top, subjects=subjects)
-    picture = explaining.explain(image, crops, explaining.heat_maps(loaded, features))
+    analysis = analyze(loaded, open_photo(photo), faces=not no_face_guard)
+    crops = find_crops(loaded, analysis, CropRequest(wanted, top))
+    picture = explaining.explain(analysis.preview, crops, explaining.heat_maps(loaded, analysis.features))
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")
     write_atomically(path, encoded.getvalue())

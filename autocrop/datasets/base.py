@@ -12,9 +12,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autocrop.errors import AutocropError
+from autocrop.errors import AutocropError, PhotoError
 from autocrop.geometry.boxes import Boxes, from_pixels
-from autocrop.images import PhotoError, open_photo
+from autocrop.images import open_photo
 
 
 class DatasetError(AutocropError):

@@ -6,12 +6,12 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from autocrop.engines.base import Engine, Features, OwnEngine
+from autocrop.engines.base import Engine, Features, Proposals
 from autocrop.errors import AutocropError, UsageError
 from autocrop.weights import card as find_card
 from autocrop.weights import default_model, from_folder, locate
 
-__all__ = ["Engine", "Features", "OwnEngine", "load_model", "pick_device", "require_torch"]
+__all__ = ["Engine", "Features", "Proposals", "load_model", "pick_device", "require_torch"]
 
 DEVICES = ("auto", "cpu", "cuda")
 ENGINES = ("auto", "opencv", "torch")
@@ -19,7 +19,7 @@ ENGINES = ("auto", "opencv", "torch")
 
 def load_model(
     model: str | None = None, device: str = "auto", weights: Path | None = None, engine: str = "auto"
-) -> OwnEngine:
+) -> Engine:
     """Load a model into the engine that suits the device.
 
     Args:
@@ -57,7 +57,7 @@ def load_model(
     return OpenCVEngine(card, files)
 
 
-def _from_checkpoint(path: Path, device: str, engine: str) -> OwnEngine:
+def _from_checkpoint(path: Path, device: str, engine: str) -> Engine:
     if engine == "opencv":
         raise UsageError(f"{path} is a checkpoint. Export it first: autocrop models export {path} -o FOLDER")
     require_torch("A checkpoint")

@@ -13,55 +13,63 @@ from autocrop.geometry.boxes import Boxes
 
 @dataclass(frozen=True)
 class Features:
-    """What an engine knows of one photo after encoding it."""
+    """The result of encoding one photo."""
 
     maps: Any
-    """The engine's own; only the engine that made it may look inside."""
+    """Private to the engine that made it; use :meth:`Engine.maps` to look inside."""
     aspect: float
     """Width of the upright photo divided by its height."""
 
 
+@dataclass(frozen=True)
+class Proposals:
+    """Crops that a model proposes by itself, most confident first."""
+
+    boxes: Boxes
+    """``[K, 4]``."""
+    confidence: NDArray[np.float32]
+    """Confidence in each proposal, ``[K]`` in [0, 1]."""
+
+
 class Engine(Protocol):
-    """A loaded model. Encode a photo once, then score as many crops of it as you like."""
+    """A loaded model. Encode a photo once, then score any number of crops of it. Threads may share an engine."""
 
     model: str
     """Name of the model, as in ``autocrop models list``."""
+    network: str
+    """Name of the network, a key of ``autocrop.models.MODELS``."""
     device: str
     """``cpu`` or ``cuda``."""
-
-    def encode(self, image: NDArray[np.uint8]) -> Features:
-        """Analyze an upright photo, RGB ``[h, w, 3]`` of any size; resizing and normalization happen inside."""
-        ...
-
-    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
-        """Scores ``[N]`` of *boxes* ``[N, 4]``; higher is better, comparable within one photo."""
-        ...
-
-
-class ShapedEngine(Engine, Protocol):
-    """An engine that can also score crops as other shapes than rectangles; what others lack, they need not have."""
-
     shapes: tuple[str, ...]
-    """Which: ``("rectangle", "circle")``."""
+    """Shapes of crops that :meth:`score` distinguishes, for example ``("rectangle", "circle")``."""
 
-    def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """As :meth:`Engine.score`, of what the largest *shape* in each box shows."""
-        ...
+    def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
+        """Encode an upright photo.
 
-
-class OwnEngine(ShapedEngine, Protocol):
-    """Our own engines, which let others look inside, and hold models that propose crops, too."""
-
-    network: str
-    """The paper's model, a key of ``autocrop.models.MODELS``."""
-
-    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
-        """The crops ``[K, 4]`` that the model itself proposes, and its confidence in each ``[K]``, the best first.
-
-        None for the models that only score crops.
+        Args:
+            image: RGB ``[h, w, 3]`` of any size. Resizing and normalization happen inside.
+            aspect: width divided by height of the full-size photo. Pass it if *image* is a reduced copy, whose
+                rounded sides have a slightly different aspect. Default: the aspect of *image*.
         """
         ...
 
+    def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
+        """Score crops; higher is better, comparable within one photo.
+
+        Args:
+            features: of the photo, from :meth:`encode`.
+            boxes: ``[N, 4]``.
+            shape: one of :attr:`shapes`. The score is that of the largest such shape inside each box.
+
+        Returns:
+            ``[N]``.
+        """
+        ...
+
+    def propose(self, features: Features) -> Proposals | None:
+        """Return the crops that the model itself proposes, or None if it only scores crops."""
+        ...
+
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """The features themselves, ``[C, h, w]`` by name (for ``explain.py``)."""
+        """Return the features by name, each ``[C, h, w]``, for visualization."""
         ...

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autocrop.engines import preprocess
-from autocrop.engines.base import Features
+from autocrop.engines.base import Features, Proposals
 from autocrop.errors import AutocropError
 from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.geometry.composition import CROP_SHAPES, Cells, pattern, pooled_scores, summed_area_table
@@ -51,28 +51,28 @@ class OpenCVEngine:
         self._names = tuple(encoder.getUnconnectedOutLayersNames())
         self.shapes = head.shapes
 
-    def encode(self, image: NDArray[np.uint8]) -> Features:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+    def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
+        """See :class:`~autocrop.engines.base.Engine`."""
         tensor = preprocess.normalize(preprocess.resize(image, self._side))
         with self._graphs() as (encoder, head):
             encoder.setInput(tensor, "image")
             outputs = encoder.forward(self._names)
             # Copies: OpenCV may hand out its own memory, which the next photo would overwrite.
             maps = {name: np.array(output, np.float32) for name, output in zip(self._names, outputs, strict=True)}
-            return Features(_Encoded(maps, head.prepared(maps)), image.shape[1] / image.shape[0])
+            return Features(_Encoded(maps, head.prepared(maps)), aspect or image.shape[1] / image.shape[0])
 
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        """See :class:`~autocrop.engines.base.Engine`."""
         with self._graphs() as (_, head):
             return head.score(features.maps.prepared, np.ascontiguousarray(as_boxes(boxes)), shape)
 
-    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+    def propose(self, features: Features) -> Proposals | None:
+        """See :class:`~autocrop.engines.base.Engine`."""
         maps = self.maps(features)
-        return ranked(maps["boxes"], maps["confidence"]) if maps.keys() >= PROPOSALS else None
+        return Proposals(*ranked(maps["boxes"], maps["confidence"])) if maps.keys() >= PROPOSALS else None
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        """See :class:`~autocrop.engines.base.Engine`."""
         return {name: m[0] for name, m in features.maps.named.items()}
 
     def _load(self) -> tuple[cv2.dnn.Net, _Head]:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from autocrop.engines import preprocess
-from autocrop.engines.base import Features
+from autocrop.engines.base import Features, Proposals
 from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.geometry.proposals import ranked
 from autocrop.models import CroppingModel
@@ -40,28 +40,28 @@ class TorchEngine:
         return cls(card.name, network_from_onnx(card, files), device)
 
     @torch.inference_mode()
-    def encode(self, image: NDArray[np.uint8]) -> Features:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+    def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
+        """See :class:`~autocrop.engines.base.Engine`."""
         tensor = torch.from_numpy(preprocess.normalize(self._resized(image))).to(self.device)
-        return Features(self._network.eval().encode(tensor), image.shape[1] / image.shape[0])
+        return Features(self._network.eval().encode(tensor), aspect or image.shape[1] / image.shape[0])
 
     @torch.inference_mode()
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        """See :class:`~autocrop.engines.base.Engine`."""
         tensor = torch.tensor(as_boxes(boxes), device=self.device)  # a copy: boxes may be read-only
         shaped = {} if shape == "rectangle" else {"shape": shape}
         return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
 
-    def propose(self, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+    def propose(self, features: Features) -> Proposals | None:
+        """See :class:`~autocrop.engines.base.Engine`."""
         if not isinstance(self._network, Proposer):
             return None
         maps = self.maps(features)
-        return ranked(maps["boxes"], maps["confidence"])
+        return Proposals(*ranked(maps["boxes"], maps["confidence"]))
 
     def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return preprocess.resize(image, self._network.recipe.side)
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """See :class:`~autocrop.engines.base.OwnEngine`."""
+        """See :class:`~autocrop.engines.base.Engine`."""
         return {name: m[0].float().cpu().numpy() for name, m in zip(self._network.FEATURES, features.maps, strict=True)}

@@ -18,14 +18,14 @@ from autocrop.datasets.base import Scale
 from autocrop.datasets.fcdb import MEAN_CROP
 from autocrop.datasets.gaicd import SCALE
 from autocrop.engines.base import Engine, Features
-from autocrop.errors import AutocropError, UsageError
+from autocrop.errors import AutocropError, PhotoError, UsageError
 from autocrop.evaluation import metrics
 from autocrop.evaluation.predictions import Prediction, nothing
 from autocrop.geometry import boxes as bx
 from autocrop.geometry.boxes import FULL_FRAME, Boxes
 from autocrop.geometry.candidates import dense_anchors, grid_anchors, ratio_windows
-from autocrop.images import PhotoError, open_photo
-from autocrop.search.two_stage import find_boxes, proposals
+from autocrop.images import open_photo
+from autocrop.search.two_stage import Scorer, find_boxes
 
 TOP_N, RETURNED_K = (5, 10), (1, 2, 3, 4)
 """N and K of Acc_{K/N} (GAIC)."""
@@ -85,19 +85,17 @@ def _predict(
     look: Callable[[Sample, Features], None],
 ) -> Prediction:
     try:
-        features = engine.encode(open_photo(sample.path).preview())
+        features = engine.encode(open_photo(sample.path).preview(), sample.aspect)
     except PhotoError as error:
         return nothing(sample.name, str(error))
-    # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
-    features = dataclasses.replace(features, aspect=sample.aspect)
     look(sample, features)
     prediction = nothing(sample.name)
     wanted = top if top is not None else int(sample.scores is None)
-    proposed = proposals(engine, features) if sample.scores is not None else None
+    proposed = engine.propose(features) if sample.scores is not None else None
     if wanted and proposed is not None:
-        prediction = dataclasses.replace(prediction, boxes=proposed[0][:wanted], scores=proposed[1][:wanted])
+        prediction = dataclasses.replace(prediction, boxes=proposed.boxes[:wanted], scores=proposed.confidence[:wanted])
     elif wanted:
-        boxes, scores = find_boxes(engine, features, crop_ratio(sample) if given_ratio else None, wanted)
+        boxes, scores = find_boxes(Scorer(engine, features), crop_ratio(sample) if given_ratio else None, wanted)
         prediction = dataclasses.replace(prediction, boxes=boxes, scores=scores)
     if sample.scores is not None:
         prediction = dataclasses.replace(prediction, annotated=engine.score(features, sample.boxes))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autocrop.datasets import Sample
-from autocrop.engines import Features, OwnEngine
+from autocrop.engines import Engine, Features
 from autocrop.errors import AutocropError
 from autocrop.evaluation import metrics
 from autocrop.evaluation.predictions import Prediction
@@ -37,7 +37,7 @@ FEWEST_POINTS, MOST_POINTS = 8, 1000
 class Inside:
     """What the plots need of a model beside its predictions; :meth:`look` is called with every photo."""
 
-    engine: OwnEngine
+    engine: Engine
     best: list[NDArray[np.float32]] = field(default_factory=list)
     """The best crop ``[4]`` of each photo looked at."""
     boundaries: list[NDArray[np.float32]] = field(default_factory=list)
@@ -54,10 +54,10 @@ class Inside:
         if "boundaries" in maps:
             self.boundaries.append(maps["boundaries"].reshape(4, -1))
         proposed = self.engine.propose(features)
-        if proposed is not None and len(proposed[0]) > 1:
-            quality, known = proposal_quality(proposed[0], sample)
+        if proposed is not None and len(proposed.boxes) > 1:
+            quality, known = proposal_quality(proposed.boxes, sample)
             self.quality.append(quality[known])
-            self.validity.append(proposed[1][known])
+            self.validity.append(proposed.confidence[known])
 
 
 def best_crop(sample: Sample) -> NDArray[np.float32]:

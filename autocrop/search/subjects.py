@@ -58,7 +58,7 @@ class Region:
         left, top, right, bottom = (float(side) for side in box)
         return cls(f"{left:g},{top:g},{right - left:g},{bottom - top:g}", (left, top, right, bottom))
 
-    def pixels(self, size: tuple[int, int]) -> PixelBox:
+    def to_pixels(self, size: tuple[int, int]) -> PixelBox:
         """The smallest whole pixels that hold it in a photo of *size*.
 
         Raises:

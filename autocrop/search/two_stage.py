@@ -7,22 +7,22 @@ the measurements.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import cast
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autocrop.engines.base import Engine, Features, ShapedEngine
-from autocrop.errors import AutocropError, UsageError
+from autocrop.engines import Engine, Features, Proposals
+from autocrop.errors import AutocropError
 from autocrop.geometry import boxes as bx
 from autocrop.geometry.boxes import FULL_FRAME, Boxes, PixelBox
 from autocrop.geometry.candidates import coarse_anchors, dense_anchors, neighbors, ratio_windows
 from autocrop.geometry.ratio import Ratio
 from autocrop.images.padding import Fit, Padding
+from autocrop.search.analysis import Analysis
 from autocrop.search.constraints import SOME, Guard, Limits
 from autocrop.search.crop import Crop
-from autocrop.search.subjects import Subjects
+from autocrop.search.request import CropRequest
 
 BEST = 8
 """Candidates of stage one that have a say in its consensus."""
@@ -42,85 +42,63 @@ KEEP_PICTURE = 0.3
 more of the picture than the scores alone would."""
 
 
-class _Shaped:
-    """An engine that scores crops as a shape other than a rectangle, for those that can."""
-
-    def __init__(self, engine: ShapedEngine, shape: str) -> None:
-        self._engine, self._shape = engine, shape
-        self.model, self.device = engine.model, engine.device
-
-    def encode(self, image: NDArray[np.uint8]) -> Features:
-        return self._engine.encode(image)
-
-    def score(self, features: Features, boxes: Boxes) -> NDArray[np.float32]:
-        return self._engine.score(features, boxes, shape=self._shape)
+ANY_CROP = CropRequest()
 
 
-def find_crops(
-    engine: Engine,
-    features: Features,
-    size: tuple[int, int],
-    ratio: Ratio | None = None,
-    top: int = 1,
-    exact: bool = True,
-    subjects: Subjects | None = None,
-    shape: str = "rectangle",
-    fit: Fit | None = None,
-) -> list[Crop]:
-    """The best crops of a photo, in pixels, in the order in which they were found: the first is the best.
+@dataclass(frozen=True)
+class Scorer:
+    """Scores crops of one photo."""
+
+    engine: Engine
+    features: Features
+    shape: str = "rectangle"
+
+    def score(self, boxes: Boxes) -> NDArray[np.float32]:
+        """Score boxes ``[N, 4]``; ``[N]``, higher is better."""
+        return self.engine.score(self.features, boxes, self.shape)
+
+
+def find_crops(engine: Engine, analysis: Analysis, request: CropRequest = ANY_CROP) -> list[Crop]:
+    """Find the best crops of a photo, in the order in which they were found: the first is the best.
 
     Args:
-        engine: that encoded the photo.
-        features: what it made of it.
-        size: (width, height) of the upright photo, in pixels.
-        ratio: that the crops must have; None lets the model choose.
-        top: how many clearly different crops to return at most.
-        exact: the crops' pixels have the ratio exactly. Otherwise they may be a pixel off, for a resize to put right,
-            where exactness would cost more than :data:`WORTH_EXACT` of the window.
-        subjects: faces that no crop may cut, and regions that every crop must hold.
-        shape: ``rectangle``, or ``circle``, which needs the ratio 1:1.
-        fit: where no crop of the ratio shows all people whole, or holds the regions, give one with padding instead.
+        engine: made the analysis.
+        analysis: of the photo.
+        request: what to find.
 
     Raises:
-        UsageError: *top* is not positive, or a circle's ratio is not 1:1.
-        AutocropError: the photo is too small for an exact crop of that ratio, or none holds what must stay in.
+        AutocropError: the photo is too small for an exact crop of the ratio, or no crop holds the regions to keep.
     """
-    if top < 1:
-        raise UsageError(f"top must be at least 1, not {top}.")
-    if ratio and exact:
+    size, ratio = analysis.size, request.ratio
+    if ratio and request.exact:
         try:
             bx.exact_ratio_pixels(FULL_FRAME[0], *size, ratio)  # before the search, not after it
         except ValueError as error:
             raise AutocropError(str(error)) from error
-    # A reduced preview has whole pixels, too, and so not quite the photo's aspect.
-    features = dataclasses.replace(features, aspect=size[0] / size[1])
-    if shape == "circle" and ratio != (1, 1):
-        raise UsageError("A circle needs the ratio 1:1.")
-    if shape in getattr(engine, "shapes", ()) and shape != "rectangle":
-        engine = _Shaped(cast(ShapedEngine, engine), shape)
-    guard = Guard(subjects, ratio, exact, shape == "circle") if subjects else None
-    if guard is not None and ratio and fit and guard.best >= SOME:  # in this order: the best takes time to find
-        return [_padded_crop(engine, features, guard, ratio, fit, shape)]
+    scorer = Scorer(engine, analysis.features, request.shape if request.shape in engine.shapes else "rectangle")
+    guard = Guard(analysis.subjects, ratio, request.exact, request.shape == "circle") if analysis.subjects else None
+    if guard is not None and ratio and request.fit and guard.best >= SOME:  # in this order: the best takes time
+        return [_padded_crop(scorer, guard, ratio, request.fit, request.shape)]
     if guard is not None:
         guard.check_keep()
-    boxes, scores = find_boxes(engine, features, ratio[0] / ratio[1] if ratio else None, top, guard)
-    whole = float(engine.score(features, FULL_FRAME)[0])
+    boxes, scores = find_boxes(scorer, ratio[0] / ratio[1] if ratio else None, request.top, guard)
+    whole = float(scorer.score(FULL_FRAME)[0])
     crops = []
     for box, score in zip(boxes, scores, strict=True):
-        rounded = _pixels(box, size, ratio, exact) if guard is None else bx.to_pixels(box, *size)
+        rounded = _pixels(box, size, ratio, request.exact) if guard is None else bx.to_pixels(box, *size)
         notes = () if guard is None else guard.notes(rounded)
-        crops.append(Crop(rounded, float(score), ratio, whole, size, notes, shape=shape))
+        crops.append(Crop(rounded, float(score), ratio, whole, size, notes, shape=request.shape))
     return crops
 
 
-def _padded_crop(engine: Engine, features: Features, guard: Guard, ratio: Ratio, fit: Fit, shape: str) -> Crop:
+def _padded_crop(scorer: Scorer, guard: Guard, ratio: Ratio, fit: Fit, shape: str) -> Crop:
     """All people and regions, on a canvas of the ratio that is larger than the photo."""
     canvas, contents = guard.on_canvas()
-    scores = engine.score(features, bx.from_pixels(contents, *guard.size))
+    scores = scorer.score(bx.from_pixels(contents, *guard.size))
     left, top, right, bottom = (int(side) for side in contents[np.argmax(scores)])
     x, y = (canvas[0] - (right - left)) // 2, (canvas[1] - (bottom - top)) // 2
     padding = Padding(x, y, canvas[0] - (right - left) - x, canvas[1] - (bottom - top) - y, fit)
-    whole = float(engine.score(features, FULL_FRAME)[0])
+    whole = float(scorer.score(FULL_FRAME)[0])
     note = f"padded: no {ratio[0]}:{ratio[1]} crop holds all that it should"
     return Crop((left, top, right, bottom), float(scores.max()), ratio, whole, guard.size, (note,), padding, shape)
 
@@ -137,7 +115,7 @@ def _pixels(box: NDArray[np.float32], size: tuple[int, int], ratio: Ratio | None
 
 
 def find_boxes(
-    engine: Engine, features: Features, ratio: float | None = None, top: int = 1, guard: Guard | None = None
+    scorer: Scorer, ratio: float | None = None, top: int = 1, guard: Guard | None = None
 ) -> tuple[Boxes, NDArray[np.float32]]:
     """Two-stage search.
 
@@ -150,8 +128,7 @@ def find_boxes(
     respect them best, and a consensus is made of those alone that show and leave out the same people.
 
     Args:
-        engine: that encoded the photo.
-        features: what it made of it.
+        scorer: of the photo.
         ratio: aspect of the crops, in pixels; None lets the model choose.
         top: how many clearly different crops to return at most.
         guard: of this photo and ratio; the crops are then in whole pixels already.
@@ -159,12 +136,14 @@ def find_boxes(
     Returns:
         Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
     """
-    own = proposals(engine, features) if ratio is None else None
-    proposed, confidence = (np.empty((0, 4), np.float32), np.empty(0, np.float32)) if own is None else own
+    own = scorer.engine.propose(scorer.features) if ratio is None else None
+    if own is None:
+        own = Proposals(np.empty((0, 4), np.float32), np.empty(0, np.float32))
+    proposed, confidence = own.boxes, own.confidence
     # Whoever proposes crops is asked for them first; the anchors serve those who want more than were proposed.
-    candidates = coarse_anchors() if ratio is None else ratio_windows(features.aspect, ratio)
+    candidates = coarse_anchors() if ratio is None else ratio_windows(scorer.features.aspect, ratio)
     candidates = np.concatenate([proposed, candidates])
-    scores = _scores(engine, features, candidates, ratio)
+    scores = _scores(scorer, candidates, ratio)
     found = np.empty((0, 4), np.float32)
     while len(found) < top:
         left = _distinct(candidates, found, ratio)
@@ -174,21 +153,15 @@ def find_boxes(
             best = np.argmax(np.where(left[: len(proposed)], worth, -np.inf))
             box: Boxes | None = _snapped(proposed[[best]], free=True)
         else:
-            box = _search(engine, features, candidates[left], scores[left], found, ratio) if left.any() else None
+            box = _search(scorer, candidates[left], scores[left], found, ratio) if left.any() else None
         if guard is not None:
             box = None if box is None else guard.rounded(box)
             if box is None or not guard.respects(box):
-                box = _guarded_search(engine, features, guard, found, ratio)
+                box = _guarded_search(scorer, guard, found, ratio)
         if box is None:
             break
         found = np.concatenate([found, box])
-    return found, engine.score(features, found)
-
-
-def proposals(engine: Engine, features: Features) -> tuple[Boxes, NDArray[np.float32]] | None:
-    """The model's own proposals ``[K, 4]`` and its confidence ``[K]``, best first; None if it only scores crops."""
-    propose = getattr(engine, "propose", None)
-    return None if propose is None else propose(features)
+    return found, scorer.score(found)
 
 
 def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[np.bool_]:
@@ -200,8 +173,7 @@ def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[n
 
 
 def _search(
-    engine: Engine,
-    features: Features,
+    scorer: Scorer,
     candidates: Boxes,
     scores: NDArray[np.float32],
     found: Boxes,
@@ -211,7 +183,7 @@ def _search(
     """The best crop ``[1, 4]`` that begins at one of the candidates."""
     seed = candidates[[np.argmax(scores)]]
     limits = None if guard is None else guard.limits(seed)
-    box = _refined(engine, features, _view(candidates, scores, limits), ratio, limits)
+    box = _refined(scorer, _view(candidates, scores, limits), ratio, limits)
     box = _snapped(box, free=ratio is None)
     if guard is not None and limits is not None:
         box = guard.settled(box, limits, seed)
@@ -221,20 +193,18 @@ def _search(
     return box
 
 
-def _guarded_search(
-    engine: Engine, features: Features, guard: Guard, found: Boxes, ratio: float | None
-) -> Boxes | None:
+def _guarded_search(scorer: Scorer, guard: Guard, found: Boxes, ratio: float | None) -> Boxes | None:
     """The best crop ``[1, 4]`` that respects the photo's subjects as well as any can; None for no further one."""
     kindest = guard.kindest(_distinct(guard.candidates, found, ratio), first=not len(found))
     if not kindest.any():
         return None
     candidates = guard.candidates[kindest]
-    return _search(engine, features, candidates, _scores(engine, features, candidates, ratio), found, ratio, guard)
+    return _search(scorer, candidates, _scores(scorer, candidates, ratio), found, ratio, guard)
 
 
-def _scores(engine: Engine, features: Features, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
+def _scores(scorer: Scorer, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
     preference = 0.0 if ratio is None else KEEP_PICTURE
-    return (engine.score(features, boxes) + preference * np.log(bx.area(boxes))).astype(np.float32)
+    return (scorer.score(boxes) + preference * np.log(bx.area(boxes))).astype(np.float32)
 
 
 def _view(candidates: Boxes, scores: NDArray[np.float32], limits: Limits | None) -> Boxes:
@@ -246,7 +216,7 @@ def _view(candidates: Boxes, scores: NDArray[np.float32], limits: Limits | None)
     return consensus(candidates[order[same]], scores[order[same]])
 
 
-def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None, limits: Limits | None) -> Boxes:
+def _refined(scorer: Scorer, box: Boxes, ratio: float | None, limits: Limits | None) -> Boxes:
     """Stage two: consensus ``[1, 4]`` of the finer candidates around a crop ``[1, 4]``."""
     if ratio is None:
         dense = dense_anchors()
@@ -258,7 +228,7 @@ def _refined(engine: Engine, features: Features, box: Boxes, ratio: float | None
         if limits is not None:
             around = limits.shifted(around)
     around = np.concatenate([box, around])
-    return _view(around, _scores(engine, features, around, ratio), limits)
+    return _view(around, _scores(scorer, around, ratio), limits)
 
 
 def _snapped(box: Boxes, free: bool) -> Boxes:

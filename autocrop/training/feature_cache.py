@@ -91,9 +91,9 @@ class CachedEngine(TorchEngine):
         self._cache = cache
 
     @torch.inference_mode()
-    def encode(self, image: NDArray[np.uint8]) -> Features:
+    def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
         pixels = self._resized(image)
         maps = self._cache.maps(pixels, torch.from_numpy(preprocess.normalize(pixels)))
         features = self._network.eval().features(maps.each(lambda part: part.to(self.device)))
-        return Features(features, image.shape[1] / image.shape[0])
+        return Features(features, aspect or image.shape[1] / image.shape[0])

@@ -76,7 +76,7 @@ def test_format_of_all_outputs(photo, tmp_path):
     """--format chooses the extension, however it is written."""
     plan = Plan.make([photo], Options(output=tmp_path / "out", format=extension("WebP")))
     assert outputs(plan, tmp_path) == ["out/photo_crop.webp"]
-    with pytest.raises(UsageError, match="no picture format"):
+    with pytest.raises(UsageError, match="is not a format"):
         extension("docx")
 
 

@@ -65,7 +65,7 @@ def test_a_defect_of_ours_costs_one_photo(engine, photo, capsys, monkeypatch):
     other = shutil.copy(photo, photo.with_name("other.jpg"))
     encode = engine.encode
 
-    def breaks_once(image):
+    def breaks_once(image, aspect=None):
         monkeypatch.setattr(engine, "encode", encode)
         return 1 / 0
 
@@ -170,7 +170,7 @@ def test_an_error_of_ours_costs_one_photo(engine, photo, tmp_path, monkeypatch):
     shutil.copy(photo, tmp_path / "second.jpg")
     encode = engine.encode
 
-    def broken(image):
+    def broken(image, aspect=None):
         monkeypatch.setattr(engine, "encode", encode)
         raise ZeroDivisionError("division by zero")
 
@@ -253,10 +253,10 @@ def test_stopped(engine, photo, tmp_path, monkeypatch, jobs):
     photos = [shutil.copy(photo, tmp_path / f"{number}.jpg") for number in range(9)]
     stop, begun, encode = threading.Event(), threading.Barrier(jobs), engine.encode
 
-    def stops(image):
+    def stops(image, aspect=None):
         begun.wait(10)
         stop.set()
-        return encode(image)
+        return encode(image, aspect)
 
     monkeypatch.setattr(engine, "encode", stops)
     plan = Plan.make(photos, Options(SQUARE, output=tmp_path / "out"))
@@ -281,7 +281,7 @@ def test_a_side_that_is_too_long_for_the_format(engine, tmp_path):
     targets = make_targets([], ["16400x80"])
     (failed,) = crop_all(engine, [wide], targets=targets, format=".webp", upscale=True)
     assert failed.status is Status.FAILED
-    assert "wide.png: 16400x80 pixels do not go into a WEBP, whose sides have 16383 at most." in failed.reason
+    assert "wide.png: 16400x80 pixels do not fit into a WEBP file, which allows 16383 pixels per side." in failed.reason
     assert crop_all(engine, [wide], targets=targets, upscale=True)[0].size == (16_400, 80)
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.command import autocrop
-from tests.helpers.mutants import make
+from tests.helpers.mutants import write_mutants
 
 RATIOS = ("--ratio", "1:1", "--size", "200x250", "--preset", "instagram-story")
 
@@ -224,7 +224,7 @@ def test_watching_a_folder(photo, tmp_path):
 
 def test_mutated_files(tmp_path):
     """Truncated, flipped, mislabeled, bombs: no crash, no traceback, each failure named, all good ones cropped."""
-    good, others = make(tmp_path, 80, seed=7)
+    good, others = write_mutants(tmp_path, 80, seed=7)
     done = autocrop(tmp_path, "--ratio", "1:1", "-o", "out", "--json", "--jobs", "2", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from autocrop.engines import load_model, pick_device, preprocess, require_torch
 from autocrop.errors import AutocropError, UsageError
 from autocrop.geometry.boxes import FULL_FRAME
 from autocrop.geometry.candidates import dense_anchors, grid_anchors
-from autocrop.search.two_stage import find_boxes
+from tests.helpers.search import find_boxes
 
 MODELS = sorted(weights.manifest())
 

@@ -124,11 +124,11 @@ class Oracle(CenteredEngine):
         super().__init__()
         self.samples = iter(samples)
 
-    def encode(self, image):
+    def encode(self, image, aspect=None):
         self.sample = next(self.samples)
-        return super().encode(image)
+        return super().encode(image, aspect)
 
-    def score(self, features, boxes):
+    def score(self, features, boxes, shape="rectangle"):
         known = {box.tobytes(): score for box, score in zip(self.sample.boxes, self.sample.scores, strict=True)}
         return np.array([known.get(box.tobytes(), -10) for box in boxes], np.float32)
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from autocrop.datasets import Sample
+from autocrop.engines import Proposals
 from autocrop.errors import AutocropError
 from autocrop.evaluation.evaluate import measure, predict
 from autocrop.evaluation.plots import Inside, best_crop, draw, proposal_quality
@@ -15,8 +16,8 @@ from autocrop.evaluation.predictions import Prediction
 from autocrop.geometry import boxes as bx
 from autocrop.geometry.proposals import proposal_scores, ranked
 from autocrop.search.subjects import Subjects
-from autocrop.search.two_stage import find_boxes, find_crops
 from tests.helpers.engines import CenteredEngine
+from tests.helpers.search import find_boxes, find_crops
 
 PROPOSED = np.array([[0.1, 0.1, 0.9, 0.9], [0.12, 0.1, 0.9, 0.9], [0, 0, 0.5, 0.6], [0.4, 0.3, 1, 1]], np.float32)
 CONFIDENCE = np.array([0.8, 0.7, 0.2, 0.4], np.float32)
@@ -27,11 +28,11 @@ class ProposingEngine(CenteredEngine):
 
     network = "setpred"
 
-    def score(self, features, boxes):
+    def score(self, features, boxes, shape="rectangle"):
         return proposal_scores(PROPOSED, CONFIDENCE, boxes)
 
     def propose(self, features):
-        return ranked(PROPOSED, CONFIDENCE)
+        return Proposals(*ranked(PROPOSED, CONFIDENCE))
 
     def maps(self, features):
         self.looked = getattr(self, "looked", 0) + 1
@@ -85,8 +86,8 @@ def test_the_first_crop_is_what_proposals_agree_on():
     engine = ProposingEngine()
     boxes = np.array([[0, 0, 0.5, 0.5], [0.2, 0.2, 1, 1], [0.22, 0.2, 1, 1], [0.2, 0.22, 1, 1]], np.float32)
     confidence = np.array([0.6, 0.5, 0.5, 0.5], np.float32)
-    engine.propose = lambda features: ranked(boxes, confidence)
-    engine.score = lambda features, crops: proposal_scores(boxes, confidence, crops)
+    engine.propose = lambda features: Proposals(*ranked(boxes, confidence))
+    engine.score = lambda features, crops, shape="rectangle": proposal_scores(boxes, confidence, crops)
     found, _ = find_boxes(engine, engine.encode(np.zeros((60, 90, 3), np.uint8)), top=2)
     assert found == pytest.approx(boxes[[1, 0]])
     assert engine.score(None, boxes).argmax() == 1

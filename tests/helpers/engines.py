@@ -11,15 +11,23 @@ class CenteredEngine:
     """A model that likes one box: the score is minus the distance from it. Needs no weights."""
 
     model = "centered"
+    network = "centered"
     device = "cpu"
+    shapes = ("rectangle",)
 
     def __init__(self, favorite=(0.2, 0.2, 0.7, 0.8)):
         self.favorite = np.array(favorite, np.float32)
         self.encoded = 0
 
-    def encode(self, image):
+    def encode(self, image, aspect=None):
         self.encoded += 1
-        return Features(None, image.shape[1] / image.shape[0])
+        return Features(None, aspect or image.shape[1] / image.shape[0])
 
-    def score(self, features, boxes):
+    def propose(self, features):
+        return None
+
+    def maps(self, features):
+        return {}
+
+    def score(self, features, boxes, shape="rectangle"):
         return (5 - 10 * np.abs(boxes - self.favorite).mean(axis=1)).astype(np.float32)

@@ -9,9 +9,10 @@ from autocrop.geometry import boxes as bx
 from autocrop.search.constraints import Guard, dims
 from autocrop.search.faces import NO_FACES, find_faces
 from autocrop.search.subjects import Region, Subjects
-from autocrop.search.two_stage import DISTINCT, find_crops
+from autocrop.search.two_stage import DISTINCT
 from tests.helpers.engines import CenteredEngine
 from tests.helpers.samples import SAMPLES
+from tests.helpers.search import find_crops
 
 RATIOS = [(1, 1), (4, 5), (9, 16), (16, 9), (3, 1), (191, 100), (2, 3), None]
 
@@ -185,14 +186,14 @@ def test_sizes_in_awkward_numbers_hold_faces_too(engine):
 
 def test_regions_are_read():
     """Pixels, or percent of any photo's size."""
-    assert Region.parse("10,20,300,400").pixels((1000, 1000)) == (10, 20, 310, 420)
-    assert Region.parse(" 10%, 0%,50%, 33.3% ").pixels((500, 300)) == (50, 0, 300, 100)
-    assert Region.parse("0%,0%,100%,100%").pixels((333, 77)) == (0, 0, 333, 77)
+    assert Region.parse("10,20,300,400").to_pixels((1000, 1000)) == (10, 20, 310, 420)
+    assert Region.parse(" 10%, 0%,50%, 33.3% ").to_pixels((500, 300)) == (50, 0, 300, 100)
+    assert Region.parse("0%,0%,100%,100%").to_pixels((333, 77)) == (0, 0, 333, 77)
     for wrong in ("", "1,2,3", "1,2,3,4,5", "10%,2,3,4", "a,b,c,d", "-1,0,4,4", "1,2,0,4"):
         with pytest.raises(UsageError, match="region"):
             Region.parse(wrong)
     with pytest.raises(AutocropError, match="reaches beyond the photo"):
-        Region.parse("900,0,200,10").pixels((1000, 1000))
+        Region.parse("900,0,200,10").to_pixels((1000, 1000))
     for wrong in ((1, 2, 3), (5, 5, 5, 9), (-1, 0, 4, 4)):
         with pytest.raises(UsageError, match="no box"):
             Region.of_box(wrong)

@@ -5,7 +5,9 @@ from autocrop.engines import Features
 from autocrop.errors import AutocropError, UsageError
 from autocrop.geometry import boxes as bx
 from autocrop.search.crop import Crop
-from autocrop.search.two_stage import DISTINCT, coarse_anchors, consensus, find_boxes, find_crops
+from autocrop.search.two_stage import DISTINCT, coarse_anchors, consensus
+from tests.helpers.engines import CenteredEngine
+from tests.helpers.search import find_boxes, find_crops
 
 WIDE = Features(None, 1.5)
 
@@ -28,8 +30,8 @@ def test_a_ratio_is_exact(engine, ratio):
 def test_the_largest_window_is_not_a_pixel_short():
     """The preview's aspect is a rounded one; the window is that of the photo."""
 
-    class LikesItLarge:
-        def score(self, features, boxes):
+    class LikesItLarge(CenteredEngine):
+        def score(self, features, boxes, shape="rectangle"):
             return 100 * bx.area(boxes)
 
     (crop,) = find_crops(LikesItLarge(), Features(None, 501 / 370), (4001, 2999), (1, 1))
@@ -52,8 +54,8 @@ def test_top_crops_are_distinct(engine):
 def test_two_views_are_not_averaged():
     """Where the model likes the left and the right of a photo, the crop is one of them and not the middle."""
 
-    class TwoSubjects:
-        def score(self, features, boxes):
+    class TwoSubjects(CenteredEngine):
+        def score(self, features, boxes, shape="rectangle"):
             views = np.array([[0, 0.2, 0.4, 0.8], [0.6, 0.2, 1, 0.8]], np.float32)
             return 5 * bx.iou(boxes, views).max(axis=1)
 
