@@ -51,7 +51,7 @@ class Checkpointer:
         """Check that the folder holds no other run.
 
         Raises:
-            AutocropError: It does.
+            AutocropError: it does.
         """
         if (self._folder / LAST).exists():
             raise AutocropError(
@@ -65,7 +65,7 @@ class Checkpointer:
             Epochs done.
 
         Raises:
-            AutocropError: The checkpoint does not exist, is damaged, or belongs to a run with other options.
+            AutocropError: the checkpoint does not exist, is damaged, or belongs to a run with other options.
         """
         path = self._folder / LAST
         state = load_checkpoint(path)

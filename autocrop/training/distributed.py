@@ -42,7 +42,7 @@ class ProcessGroup:
         the batch only if the shares are equal.
 
         Raises:
-            UsageError: The batch size is not a multiple of the number of processes.
+            UsageError: the batch size is not a multiple of the number of processes.
         """
         if batch % self.size:
             raise UsageError(

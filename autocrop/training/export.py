@@ -78,7 +78,7 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
         Paths of the files written.
 
     Raises:
-        AutocropError: The checkpoint is missing or damaged.
+        AutocropError: the checkpoint is missing or damaged.
     """
     state = load_checkpoint(checkpoint)
     network = network_from_checkpoint(checkpoint)

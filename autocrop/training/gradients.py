@@ -53,7 +53,7 @@ def accumulate_gradients(
         Mean of each term of the loss.
 
     Raises:
-        AutocropError: The loss is not finite.
+        AutocropError: the loss is not finite.
     """
     means: dict[str, float] = {}
     parts = [batch] if whole_batch else [[views] for views in batch]

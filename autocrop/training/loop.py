@@ -79,9 +79,9 @@ def fit(
         Path of ``best.pt``.
 
     Raises:
-        AutocropError: The folder already holds a run and *resume* is False, it holds none that can be resumed with
+        AutocropError: the folder already holds a run and *resume* is False, it holds none that can be resumed with
             these options and *resume* is True, or the loss is not finite.
-        UsageError: A batch cannot be split evenly among the processes.
+        UsageError: a batch cannot be split evenly among the processes.
     """
     callbacks = callbacks or Callbacks()
     group = ProcessGroup.current()

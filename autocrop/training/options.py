@@ -19,7 +19,7 @@ class TrainingOptions:
     """What to train, on which data, and where to write the run.
 
     Raises:
-        UsageError: A name or value is not valid, or options contradict each other.
+        UsageError: a name or value is not valid, or options contradict each other.
     """
 
     model: str
@@ -70,7 +70,7 @@ class TrainingOptions:
         """Return the recipe of the run, with all overrides.
 
         Raises:
-            UsageError: An override names an unknown field or has a value that is not valid.
+            UsageError: an override names an unknown field or has a value that is not valid.
         """
         network = MODELS[self.model]
         recipe = network.RECIPE()

@@ -41,8 +41,8 @@ def run(options: TrainingOptions, callbacks: Callbacks | None = None) -> Path:
         Path of the best checkpoint.
 
     Raises:
-        UsageError: The data has no annotated crops, or the device does not exist.
-        AutocropError: The data cannot be read, CUDA is not available, or the run cannot be started or resumed; see
+        UsageError: the data has no annotated crops, or the device does not exist.
+        AutocropError: the data cannot be read, CUDA is not available, or the run cannot be started or resumed; see
             :func:`~autocrop.training.loop.fit`.
     """
     data = _load(options)

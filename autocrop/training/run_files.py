@@ -86,7 +86,7 @@ def draw_curves(folder: Path) -> Path:
     """Draw ``log.jsonl`` as ``curves.png``: loss terms on the left, validation metrics on the right.
 
     Raises:
-        FileNotFoundError: No epoch has been logged yet.
+        FileNotFoundError: no epoch has been logged yet.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
