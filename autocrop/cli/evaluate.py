@@ -120,7 +120,8 @@ def _print_ranking(report: dict[str, Any]) -> None:
     columns = {report["model"]: _ranking_metrics(report, report["gap"])}
     for name, values in report["baselines"].items():
         columns[name.replace("_", " ")] = _ranking_metrics(values, report["gap"])
-    # Baselines first: predictions without scores lack their metrics, and baselines have no metrics of boxes.
+    # Take labels from the baselines first: their order holds if the predictions have no scores, and metrics of boxes,
+    # which baselines do not have, come last.
     labels = dict.fromkeys(label for metrics in reversed(columns.values()) for label in metrics)
     rows = [[label, *(metrics.get(label, "") for metrics in columns.values())] for label in labels]
     _print_table(report, ("", *columns), rows)

@@ -14,7 +14,7 @@ from autocrop.geometry.boxes import FULL_FRAME, Boxes
 from autocrop.geometry.candidates import dense_anchors, grid_anchors, ratio_windows
 
 AREA_DECIMALS = 5
-"""Decimals that areas are rounded to, so that float32 noise does not order crops of the same size."""
+"""Areas are rounded to this many decimals, so that float32 noise does not order crops of the same size."""
 
 
 def crop_ratio(sample: Sample) -> float:
@@ -24,13 +24,13 @@ def crop_ratio(sample: Sample) -> float:
 
 
 def center_crop(aspect: float, ratio: float) -> Boxes:
-    """Return the largest centered crop of a ratio ``[1, 4]`` in a photo of an aspect."""
+    """Return the largest centered crop ``[1, 4]`` with an aspect ratio of *ratio* in a photo with one of *aspect*."""
     w, h = min(1.0, ratio / aspect), min(1.0, aspect / ratio)
     return np.array([[(1 - w) / 2, (1 - h) / 2, (1 + w) / 2, (1 + h) / 2]], np.float32)
 
 
 def baseline_crops(samples: Sequence[Sample], given_ratio: bool) -> dict[str, Boxes]:
-    """Return one crop per photo, ``[N, 4]``, by the name of the baseline."""
+    """Return one crop per photo, ``[N, 4]``, for each baseline."""
     if given_ratio:
         return {"center_crop": np.concatenate([center_crop(s.aspect, crop_ratio(s)) for s in samples])}
     return {"mean_crop": np.repeat(MEAN_CROP, len(samples), 0), "whole_photo": np.repeat(FULL_FRAME, len(samples), 0)}
@@ -51,7 +51,7 @@ def _ceiling(samples: Sequence[Sample], candidates: Callable[[Sample], Boxes]) -
 
 
 def baseline_scores(samples: Sequence[Sample]) -> dict[str, list[NDArray[np.float32]]]:
-    """Return scores of the annotated crops of each photo, by the name of the baseline."""
+    """Return scores of the annotated crops of each photo, for each baseline."""
     return {
         "largest_first": [np.round(bx.area(s.boxes), AREA_DECIMALS).astype(np.float32) for s in samples],
         "nearest_to_mean_crop": [bx.iou(MEAN_CROP, s.boxes)[0] for s in samples],

@@ -1,4 +1,4 @@
-"""Protocol for data sets with best crops (FCDB, FLMS): compare the predicted crop with those people chose."""
+"""Protocol for data sets with best crops (FCDB, FLMS): compare the predicted crop with people's choices."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from autocrop.geometry import boxes as bx
 from autocrop.geometry.boxes import Boxes
 
 BEST_OF = (5, 10)
-"""Numbers of crops among which the best one counts."""
+"""Each N for which the best of the first N crops is measured."""
 SIMILARITY_TOP = 5
-"""First crops of a photo whose mutual IoU is measured."""
+"""Number of first crops whose mutual IoU is measured."""
 
 
 def measure_best_crops(
@@ -53,7 +53,7 @@ def _compare(predicted: Boxes, targets: Sequence[Boxes]) -> dict[str, float]:
 
 
 def _by_shot(predicted: Boxes, targets: Sequence[Boxes]) -> dict[str, dict[str, float]]:
-    """Compare separately for each class of photos."""
+    """Compare each class of photos separately."""
     target = np.concatenate(targets)
     shots = np.array(metrics.shot_classes(target))
     return {

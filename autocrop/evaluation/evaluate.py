@@ -1,6 +1,6 @@
 """Evaluation of a model on a data set, by the protocol that its annotations allow.
 
-:func:`predict` lets a model look at the photos, and :func:`measure` compares its predictions with people's choices.
+:func:`predict` runs a model on the photos, and :func:`measure` compares its predictions with people's choices.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def predict(
 ) -> list[Prediction]:
     """Run a model on every photo.
 
-    Photos with best crops are searched for crops, as a user would get them. Photos with scored crops are not searched
-    by default; if *top* is given, a model that proposes crops predicts its raw proposals, since near-duplicates count
+    In photos with best crops, the search finds the crops that a user would get. Photos with scored crops are searched
+    only if *top* is given. There, a model that proposes crops predicts its raw proposals, because near-duplicates count
     in average precision.
 
     Args:
@@ -54,7 +54,7 @@ def predict(
         on_features: called with the features of each photo.
 
     Returns:
-        One prediction per photo. That of an unreadable photo has an *error*.
+        One prediction per photo. The prediction for an unreadable photo has an *error*.
 
     Raises:
         UsageError: the photos have no annotations, or *given_ratio* cannot be used with them.

@@ -17,13 +17,13 @@ from autocrop.geometry.boxes import Boxes
 SHOTS = {"many": (0.65, 1.01), "medium": (0.4, 0.65), "few": (0.0, 0.4)}
 """Classes of photos by the area of the best crop: lower limit, inclusive, and upper limit (CBLNet, section 5.1)."""
 STRONG_MARGIN = 3
-"""Smallest margin of a clear vote: four or five of five votes for one crop."""
+"""Minimum margin of a strong vote: one crop has four or five of five votes."""
 RECALL_IOU = 0.75
-"""IoU from which on a prediction counts as recalled (the alpha-recall of the papers)."""
+"""Minimum IoU of a recalled crop (the alpha-recall of the papers)."""
 RECALL_POINTS = 101
 """Recall values between 0 and 1 at which average precision samples the precision (COCO)."""
 GAP_TOLERANCE = 1e-6
-"""Rounding tolerance for differences of mean opinion scores, which have few decimals: 3.9 - 3.0 must count as 0.9."""
+"""Rounding tolerance for differences of mean opinion scores: 3.9 - 3.0 must count as 0.9."""
 
 
 def paired_iou(predicted: Boxes, targets: Boxes) -> NDArray[np.float32]:
@@ -85,7 +85,7 @@ def clear_pairs_correct(scores: ArrayLike, mos: ArrayLike, gap: float) -> NDArra
     Args:
         scores: ``[N]``.
         mos: ``[N]``.
-        gap: smallest difference in MOS of a clear pair.
+        gap: minimum difference in MOS of a clear pair.
 
     Returns:
         ``[P]``, one for each clear pair. Equal scores are wrong.
@@ -119,9 +119,9 @@ def _ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def top_accuracy(scores: ArrayLike, mos: ArrayLike, k: int, n: int) -> float:
-    """Compute Acc_{K/N} of one photo: how many of the *k* highest scored crops are among the true top *n* (GAIC).
+    """Compute Acc_{K/N} of one photo: the share of the *k* highest scored crops that are in the true top *n* (GAIC).
 
-    A crop is among the top *n* if its MOS is at least the n-th highest, which includes ties. Equal scores keep the
+    A crop is in the top *n* if its MOS is at least the n-th highest, so ties are included. Equal scores keep the
     order of the crops. *n* and *k* are limited to the number of crops.
     """
     actual = np.asarray(mos, np.float64)
@@ -159,7 +159,7 @@ def contains_best_crop(predicted: Boxes, crops: Boxes, mos: ArrayLike, n: int, t
         crops: annotated crops ``[N, 4]``.
         mos: ``[N]``. Of several crops with the highest MOS, the first counts.
         n: number of predictions to look at.
-        threshold: IoU from which on a prediction matches the crop.
+        threshold: minimum IoU of a match.
     """
     best = crops[[_descending(mos)[0]]]
     return bool((bx.iou(best, predicted[:n]) >= threshold).any())
@@ -191,7 +191,7 @@ def average_precision(
         predicted: of each photo, ``[K, 4]``, best first.
         scores: of each photo, ``[K]``. Unlike elsewhere, they are compared across photos.
         targets: of each photo, ``[M, 4]``.
-        threshold: smallest IoU of a match.
+        threshold: minimum IoU of a match.
         top: number of predictions per photo to look at.
     """
     matched, confidence = [], []

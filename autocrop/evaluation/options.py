@@ -40,7 +40,7 @@ class EvaluationOptions:
     """``auto``, ``opencv`` or ``torch``."""
 
     def __post_init__(self) -> None:
-        """Check the options. See the class for what is raised."""
+        """Check for conflicting options."""
         runs_model = self.model is not None or self.weights is not None or self.save is not None
         if self.predictions is not None and runs_model:
             raise UsageError("--predictions measures a file. Leave out the model, --weights and --save.")

@@ -28,13 +28,13 @@ SIDES = ("left", "top", "right", "bottom")
 BINS = 10
 """Bins of the position of a side in the plot of errors: tenths of the photo."""
 QUALITY_IOU = 0.85
-"""IoU from which on a proposal has the quality of a scored crop (set prediction, section 3.2.1)."""
+"""Minimum IoU of a proposal with a scored crop to have the same quality (set prediction, section 3.2.1)."""
 MIN_POINTS = 8
-"""Fewest photos for a map of boundary features; fewer would show no structure."""
+"""Minimum number of photos for a map of boundary features. Fewer would show no structure."""
 MAX_POINTS = 1000
-"""Most photos in that map: the time of exact t-SNE grows with their square."""
+"""Maximum number of photos in that map. Exact t-SNE takes quadratic time."""
 MAX_PERPLEXITY = 30.0
-"""Perplexity of t-SNE, scikit-learn's default. It must be less than the number of points."""
+"""Maximum perplexity of t-SNE: scikit-learn's default. It must be less than the number of points."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ def draw_plots(
     - ``validity.png``: confidence over quality of every proposal (set prediction, Figure 7). Set prediction only.
 
     Args:
-        folder: is created if it does not exist.
+        folder: folder for the plots. It is created if it does not exist.
         samples: photos.
         predictions: one for each photo.
         recorder: records of the model, or None for predictions from a file.

@@ -20,11 +20,12 @@ from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.images import write_atomically
 
 MAX_NAMES = 5
-"""Number of photos that a message lists by name, so that it stays short."""
+"""Maximum number of photos that a message lists by name."""
 BOX_TOLERANCE = 1e-3
-"""How far a box may reach beyond the photo, relative to its side: rounding. The box is clipped."""
+"""Rounding tolerance: how far a box may reach beyond the photo, relative to its side, before it is clipped."""
 CROP_TOLERANCE = 0.01
-"""How far an annotated crop may differ from the data set's, relative to the photo's side: rounding to pixels."""
+"""Tolerance for rounding to pixels: how far an annotated crop may differ from the data set's, relative to the
+photo's side."""
 
 
 class PredictionError(AutocropError):

@@ -18,7 +18,7 @@ from autocrop.training.callbacks import EpochRecord
 from autocrop.training.optimization import Optimization
 
 SELECTION_METRICS = ("iou", "srcc")
-"""Metrics that choose ``best.pt``; the first one that validation returns is used. Higher is better."""
+"""Metrics that choose ``best.pt``; the first of them that validation returns is used. Higher is better."""
 
 
 class Checkpointer:
@@ -29,17 +29,22 @@ class Checkpointer:
         network: network in training.
         optimization: its optimizer, schedule and average.
         data: name of the data set, for the model card.
-        terms: what must stay the same when the run is resumed, besides the recipe, by the names users know.
+        fixed_options: options besides the recipe that must stay the same when the run is resumed, by name.
     """
 
     def __init__(
-        self, folder: Path, network: CroppingModel, optimization: Optimization, data: str, terms: Mapping[str, Any]
+        self,
+        folder: Path,
+        network: CroppingModel,
+        optimization: Optimization,
+        data: str,
+        fixed_options: Mapping[str, Any],
     ) -> None:
         self._folder = folder
         self._network = network
         self._optimization = optimization
         self._data = data
-        self._terms = dict(terms)
+        self._fixed_options = dict(fixed_options)
         self._best = -math.inf
 
     @property
@@ -71,7 +76,7 @@ class Checkpointer:
         state = load_checkpoint(path)
         if state["name"] != self._network.NAME:
             raise AutocropError(f"{path} is a checkpoint of {state['name']}. Resume it with that model.")
-        self._check_unchanged(path, {**state["recipe"], **state["terms"]})
+        self._check_unchanged(path, {**state["recipe"], **state["fixed_options"]})
         self._network.load_state_dict(state["raw"])
         self._optimization.load_state_dict(state)
         self._best = state["best"]
@@ -90,19 +95,19 @@ class Checkpointer:
         self._save_last(record.epoch, record.metrics)
 
     def _check_unchanged(self, path: Path, before: dict[str, Any]) -> None:
-        now = {**dataclasses.asdict(self._network.recipe), **self._terms}
+        now = {**dataclasses.asdict(self._network.recipe), **self._fixed_options}
         names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
         if names:
             changes = ", ".join(f"{name} was {before.get(name)}, now {now.get(name)}" for name in names)
             raise AutocropError(f"{path} belongs to a run with other options: {changes}. Resume it with its own.")
 
     def _save_last(self, epoch: int, metrics: dict[str, float]) -> None:
-        resumable = {"raw": self._network.state_dict(), "best": self._best, "terms": self._terms}
+        resumable = {"raw": self._network.state_dict(), "best": self._best, "fixed_options": self._fixed_options}
         self._save(LAST, epoch, metrics, **resumable, **self._optimization.state_dict())
 
     def _save(self, name: str, epoch: int, metrics: dict[str, float], **more: Any) -> None:
         """Write to a temporary file and rename it: a killed process leaves the former checkpoint intact."""
-        network = self._optimization.result
+        network = self._optimization.evaluated_network
         state = {
             "name": network.NAME,
             "recipe": dataclasses.asdict(network.recipe),

@@ -28,7 +28,7 @@ MIRROR_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Crops:
-    """The crops of one photo in one step, as in :class:`~autocrop.models.base.Views`, but in numpy."""
+    """The crops of one photo in one step, as in :class:`~autocrop.models.Views`, but in numpy."""
 
     boxes: Boxes
     scores: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
@@ -43,7 +43,7 @@ class Crops:
 
 
 class TrainingViews:
-    """Batches of :class:`~autocrop.models.base.Views`, one per photo, in random order.
+    """Batches of :class:`~autocrop.models.Views`, one per photo, in random order.
 
     Photos are decoded once, at the network's input size, and kept in memory: about 0.3 MB each. Every photo of every
     epoch has its own random generator, seeded by the recipe's seed, the epoch and the photo. So a run can be resumed
@@ -72,7 +72,7 @@ class TrainingViews:
         self._saliency = saliency
         self._cache = cache
         self._decoded: dict[str, NDArray[np.uint8]] = {}
-        # The color jitter of GAIC's authors, in torchvision's terms (docs/models.md).
+        # The color jitter of GAIC's authors, in torchvision's terms (docs/papers/vrn.md).
         self._jitter_colors = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
 
     def __len__(self) -> int:

@@ -33,8 +33,8 @@ OPSET = 18
 EXAMPLE_SIZE, OTHER_SIZE = (256, 384), (320, 480)
 """Two heights and widths of photos. Features whose shapes differ between them have dynamic shapes."""
 MIN_HALF_PRECISION_SIZE = 1024
-"""Values from which on a tensor is stored in half precision. It is cast to float32 when the graph is loaded; smaller
-tensors would hardly make the file smaller."""
+"""Minimum number of values in a tensor that is stored in half precision and cast to float32 when the graph is loaded.
+Smaller tensors would hardly reduce the size of the file."""
 
 
 class _Encoder(nn.Module):
@@ -71,7 +71,7 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
 
     Args:
         checkpoint: ``best.pt`` or ``last.pt`` of a run.
-        folder: is created if it does not exist.
+        folder: output folder. It is created if it does not exist.
         name: name of the exported model. Default: the name of the network.
 
     Returns:

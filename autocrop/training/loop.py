@@ -49,8 +49,8 @@ class FitOptions:
     """Continue the run in the folder."""
     data: str = ""
     """Name of the data set, stored in checkpoints for the model card."""
-    terms: Mapping[str, Any] = field(default_factory=dict)
-    """What must stay the same when the run is resumed, besides the recipe and *amp*, by the names users know."""
+    fixed_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options besides the recipe and *amp* that must stay the same when the run is resumed, by name."""
 
 
 def fit(
@@ -60,7 +60,7 @@ def fit(
     options: FitOptions,
     callbacks: Callbacks | None = None,
 ) -> Path:
-    """Train a network by its own recipe and loss.
+    """Train a network with its own recipe and loss.
 
     Every epoch ends with validation, a line in ``log.jsonl`` and the checkpoint ``last.pt``. The best epoch is also
     saved as ``best.pt``. Every photo of every step seeds torch from the recipe's seed and the photo's position in the
@@ -68,19 +68,19 @@ def fit(
     one. The main process validates, writes the files and calls the callbacks.
 
     Args:
-        network: is moved to the device.
+        network: network to train. It is moved to the device.
         batches: training data.
-        validate: computes metrics of the network after every epoch; among them one of
+        validate: function that measures the network after every epoch. It must return one of
             :data:`~autocrop.training.checkpointer.SELECTION_METRICS`.
-        options: folder, device and the like.
+        options: folder, device and other options.
         callbacks: functions that report progress.
 
     Returns:
         Path of ``best.pt``.
 
     Raises:
-        AutocropError: the folder already holds a run and *resume* is False, it holds none that can be resumed with
-            these options and *resume* is True, or the loss is not finite.
+        AutocropError: the folder already holds a run although *resume* is False, it has no run that can be resumed
+            with these options although *resume* is True, or the loss is not finite.
         UsageError: a batch cannot be split evenly among the processes.
     """
     callbacks = callbacks or Callbacks()
@@ -88,8 +88,8 @@ def fit(
     group.check_batch(batches.batch)
     network.to(options.device).train()  # a frozen backbone excludes its parameters here
     optimization = Optimization(network, len(batches))
-    terms = {"amp": options.amp, **options.terms}
-    checkpointer = Checkpointer(options.folder, network, optimization, options.data, terms)
+    fixed_options = {"amp": options.amp, **options.fixed_options}
+    checkpointer = Checkpointer(options.folder, network, optimization, options.data, fixed_options)
     epochs_done = _open_run(checkpointer, options, group, callbacks)
     loss = group.data_parallel(BatchLoss(network, options.device, options.amp))
     for epoch in range(epochs_done, network.recipe.epochs):
@@ -103,7 +103,7 @@ def fit(
                 callbacks.on_step(progress)
         if group.is_main:
             callbacks.on_validation()
-            metrics = validate(optimization.result)
+            metrics = validate(optimization.evaluated_network)
             record = EpochRecord(epoch + 1, losses, metrics, rate, round(time.monotonic() - started, 1))
             write_log(options.folder, record)
             checkpointer.save_epoch(record)

@@ -17,10 +17,10 @@ OPTIMIZER_CLASSES = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class Optimization:
-    """Everything that changes in an optimizer step.
+    """Optimizer, learning-rate schedule and weight average of a network.
 
     Args:
-        network: on its device and in training mode, so that frozen parameters are left out.
+        network: network on its device and in training mode, in which frozen parameters are excluded.
         steps: optimizer steps per epoch.
     """
 
@@ -34,12 +34,12 @@ class Optimization:
             self._averaged = AveragedModel(network, multi_avg_fn=exponential_average(recipe.average))
 
     @property
-    def result(self) -> CroppingModel:
-        """The network to validate and to use: with averaged weights if the recipe averages them."""
+    def evaluated_network(self) -> CroppingModel:
+        """The network to validate and save. It has averaged weights if the recipe averages them."""
         return self._network if self._averaged is None else cast(CroppingModel, self._averaged.module)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let the network prepare for an epoch, counted from 0, and forget the moments of parameters it resets."""
+        """Prepare for an epoch, counted from 0. Discards the moments of parameters that the network resets."""
         for parameter in self._network.begin_epoch(epoch):
             self._optimizer.state.pop(parameter, None)
 
@@ -94,7 +94,7 @@ def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
     """Return the schedule: optimizer step → factor of the learning rate.
 
     Args:
-        recipe: names the schedule.
+        recipe: recipe with the name of the schedule.
         steps: optimizer steps per epoch.
     """
     total = max(1, recipe.epochs * steps)
@@ -113,14 +113,14 @@ def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Return an update of averaged weights for :class:`AveragedModel`, with the bias correction of Adam's moments.
+    """Return the update rule of an exponential moving average, bias-corrected like the moments of Adam.
 
     Without the correction, the untrained weights would dominate the average of a short run.
     """
 
     @torch.no_grad()
     def update(averages: Any, weights: Any, steps: Any) -> None:
-        # The average of steps + 1 weights, each counting decay times as much as its successor.
+        # Weight of the newest of steps + 1 networks, each of which counts decay times as much as the next one.
         newest = (1 - decay) / (1 - decay ** (int(steps) + 1))
         for average, weight in zip(averages, weights, strict=True):
             average.lerp_(weight, newest)

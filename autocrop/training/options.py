@@ -48,7 +48,7 @@ class TrainingOptions:
     """``auto``, ``cpu`` or ``cuda``."""
 
     def __post_init__(self) -> None:
-        """Check the options. See the class for what is raised."""
+        """Check for invalid and conflicting options."""
         if self.model not in MODELS:
             raise UsageError(f"Unknown model '{self.model}'. Available models: {', '.join(MODELS)}.")
         if self.recipe not in RECIPE_CHOICES:
@@ -97,7 +97,7 @@ class TrainingOptions:
 
 
 def _unknown_field(model: str, name: str) -> str:
-    """Explain that a model's recipe has no field of a name."""
+    """Return the error message for a field that the recipe of a model does not have."""
     known = {other: [field.name for field in dataclasses.fields(MODELS[other].RECIPE)] for other in MODELS}
     others = [other for other, names in known.items() if name in names]
     hint = f"Models with this field: {', '.join(others)}." if others else f"Its fields: {', '.join(known[model])}."

@@ -34,7 +34,7 @@ def run(options: TrainingOptions, callbacks: Callbacks | None = None) -> Path:
     If ``torchrun`` started the process, it trains together with the others.
 
     Args:
-        options: model, data and output folder.
+        options: what to train, and where to write it.
         callbacks: functions that report messages and progress.
 
     Returns:
@@ -83,10 +83,10 @@ def _train(options: TrainingOptions, data: _Data, device: str, callbacks: Callba
         cache = FeatureCache(network.backbone, options.feature_cache, device)
     batches = TrainingViews(data.training, network.recipe, data.unlabeled, network.wants_saliency, cache)
 
-    def validate(network: CroppingModel) -> dict[str, float]:
-        engine = CachedEngine(network, cache, device) if cache else TorchEngine(options.model, network, device)
+    def validate(trained: CroppingModel) -> dict[str, float]:
+        engine = CachedEngine(trained, cache, device) if cache else TorchEngine(options.model, trained, device)
         report = evaluate(engine, data.validation)
-        # The gap defines which pairs count; it does not measure anything.
+        # The gap selects the pairs of crops to compare. It is not a metric.
         return {key: value for key, value in report.items() if isinstance(value, float) and key != "gap"}
 
     return fit(
@@ -112,24 +112,24 @@ def _build_network(options: TrainingOptions, training: Sequence[Sample], callbac
 
 def _fit_options(options: TrainingOptions, device: str) -> FitOptions:
     data_folder = options.data.partition(":")[2]
-    terms = {
+    fixed_options = {
         "data": f"{options.data_name}:{_absolute(data_folder)}",
-        "unlabeled": "" if options.unlabeled is None else _absolute(options.unlabeled),
+        "unlabeled": None if options.unlabeled is None else _absolute(options.unlabeled),
     }
-    return FitOptions(options.output, device, options.amp, options.resume, options.data_name, terms)
+    return FitOptions(options.output, device, options.amp, options.resume, options.data_name, fixed_options)
 
 
 def _absolute(folder: str | Path) -> str:
-    """Return the absolute path. Links are not resolved: a link may replace a folder that was moved."""
+    """Return the absolute path without resolving links, since a link may replace a data folder that was moved."""
     return str(Path(folder).expanduser().absolute())
 
 
 def _with_run_files(callbacks: Callbacks, options: TrainingOptions, network: CroppingModel, device: str) -> Callbacks:
-    """Add writing ``config.json`` and ``curves.png`` to callbacks."""
+    """Extend callbacks to write ``config.json`` and ``curves.png``."""
 
     def on_start() -> None:
-        conditions = {"device": device, "amp": options.amp, "processes": distributed.ProcessGroup.current().size}
-        write_config(options.output, options.model, options.data, network.recipe, conditions, options.resume)
+        settings = {"device": device, "amp": options.amp, "processes": distributed.ProcessGroup.current().size}
+        write_config(options.output, options.model, options.data, network.recipe, settings, options.resume)
         callbacks.on_start()
 
     def on_epoch(record: EpochRecord) -> None:

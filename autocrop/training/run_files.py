@@ -21,7 +21,7 @@ CONFIG, LOG, CURVES = "config.json", "log.jsonl", "curves.png"
 
 
 def write_config(
-    folder: Path, model: str, data: str, recipe: Recipe, conditions: dict[str, Any], resumed: bool = False
+    folder: Path, model: str, data: str, recipe: Recipe, settings: dict[str, Any], resumed: bool = False
 ) -> None:
     """Write ``config.json``: how the run was started, its whole recipe, and the versions of autocrop and torch.
 
@@ -32,7 +32,7 @@ def write_config(
         model: name of the model.
         data: data set, as NAME:FOLDER.
         recipe: recipe of the run.
-        conditions: what may differ when the run is resumed, such as the device.
+        settings: settings of this process to record, such as its device.
         resumed: True if this process continues a run.
     """
     versions = {
@@ -41,7 +41,7 @@ def write_config(
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
     }
-    start = {"command": command_line(), **conditions, "versions": versions}
+    start = {"command": command_line(), **settings, "versions": versions}
     config = {"model": model, "data": data, **start, "recipe": dataclasses.asdict(recipe)}
     if resumed and (former := _read_config(folder / CONFIG)):
         config = former | {"resumed": [*former.get("resumed", []), start]}

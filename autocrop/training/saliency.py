@@ -11,7 +11,7 @@ SHORT_SIDE = 64
 BLUR = 2.5
 """Standard deviation of the final smoothing, in pixels of the resized photo."""
 WHITE_QUANTILE = 0.95
-"""Quantile of the saliency that is mapped to 1, so that a few bright spots do not darken the rest."""
+"""Quantile of the saliency that is mapped to 1, so that a few very salient spots do not darken the rest."""
 EPSILON = 1e-8
 """Added to amplitudes so that their logarithm is finite."""
 

@@ -1,9 +1,9 @@
-"""Training targets: which crops of a photo a step looks at, and their scores.
+"""Training targets: the crops of a photo that a step uses, and their scores.
 
 The papers' losses need scores of many crops per photo. GAICD has them; FCDB has one best crop per photo and votes on
-ten pairs. For FCDB, crops are drawn around the best crop and from the candidates of the search. Their substitute for a
-MOS is ``1 + 4 · IoU`` with the best crop: it has the scale of GAICD (1 to 5) and measures what the search is evaluated
-by. The crops of voted pairs have no scores. ``docs/training.md`` lists the experiments behind this.
+ten pairs. For FCDB, crops are drawn around the best crop and from the search's candidates. Their substitute for a
+MOS is ``1 + 4 · IoU`` with the best crop: IoU is the metric of the search, and the scale is that of GAICD (1 to 5). The
+crops of voted pairs have no scores. ``docs/research/training.md`` lists the experiments behind this.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_TRIM = 0.6
 MIN_VIEW_SIDE = 0.25
 """Shortest side of a jittered crop, relative to the photo's side."""
 TARGET_IOU = 0.7
-"""IoU with a best crop from which the winner of a clear vote is a target, too: it shows about the same."""
+"""Minimum IoU with a best crop for the winner of a clear vote to be a target, too: both show about the same."""
 TRIM_TOLERANCE = 0.01
 """How far voted crops may reach beyond a trimmed photo, relative to its side. They are clipped."""
 

@@ -32,16 +32,16 @@ def test_missing_run_is_not_resumed(batches, tmp_path):
 
 def test_run_is_not_resumed_with_other_options(batches, tmp_path):
     """Recipe, data, unlabeled photos and precision must be the same. The error shows both values."""
-    terms = {"data": "fcdb:a", "unlabeled": ""}
-    train(tmp_path, batches, stop_after=1, terms=terms)
+    fixed = {"data": "fcdb:a", "unlabeled": None}
+    train(tmp_path, batches, stop_after=1, fixed_options=fixed)
     for changed, message in (
         ({"recipe": dataclasses.replace(RECIPE, lr=0.5)}, "lr was 0.001, now 0.5"),
         ({"recipe": dataclasses.replace(RECIPE, optimizer="adam")}, "optimizer was adamw, now adam"),
-        ({"terms": terms | {"data": "fcdb:b"}}, "data was fcdb:a, now fcdb:b"),
-        ({"terms": terms | {"unlabeled": "/c"}}, "unlabeled was , now /c"),
+        ({"fixed_options": fixed | {"data": "fcdb:b"}}, "data was fcdb:a, now fcdb:b"),
+        ({"fixed_options": fixed | {"unlabeled": "/c"}}, "unlabeled was None, now /c"),
         ({"amp": True}, "amp was False, now True"),
     ):
         with pytest.raises(AutocropError, match=message):
-            train(tmp_path, batches, **{"terms": terms, "resume": True, **changed})
-    train(tmp_path, batches, terms=terms, resume=True)
+            train(tmp_path, batches, **{"fixed_options": fixed, "resume": True, **changed})
+    train(tmp_path, batches, fixed_options=fixed, resume=True)
     assert read_last(tmp_path)["epoch"] == 2

@@ -15,7 +15,7 @@ from autocrop.training.run_files import CONFIG, LOG, command_line, write_config,
 
 
 def test_config_keeps_first_command_of_resumed_run(tmp_path, monkeypatch):
-    """Every command that resumes the run is appended with its conditions. A damaged file is replaced."""
+    """Every command that resumes the run is appended with its settings. A damaged file is replaced."""
     recipe = VRNRecipe(seed=3)
 
     def write(command, processes, resumed=True):
