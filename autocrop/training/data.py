@@ -72,7 +72,7 @@ class TrainingViews:
         self._saliency = saliency
         self._cache = cache
         self._decoded: dict[str, NDArray[np.uint8]] = {}
-        # The color jitter of GAIC's authors, in torchvision's terms (docs/papers/vrn.md).
+        # The color jitter of GAIC's authors, in torchvision's terms (docs/papers/index.md).
         self._jitter_colors = v2.ColorJitter(brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05)
 
     def __len__(self) -> int:

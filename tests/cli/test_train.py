@@ -135,6 +135,7 @@ def test_invalid_usage_is_refused(tiny_fcdb, tmp_path, run_command, arguments, m
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow  # the import of torch
 def test_invalid_usage_is_refused_in_a_new_process(tiny_fcdb, tmp_path):
     """The program prints its name before the explanation."""
     finished = autocrop("train", "none", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", cwd=tmp_path)
