@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from autocrop.datasets import load
 from autocrop.errors import AutocropError
@@ -27,6 +27,18 @@ def test_existing_run_is_not_overwritten(batches, tmp_path):
 def test_missing_run_is_not_resumed(batches, tmp_path):
     """The error names the missing checkpoint."""
     with pytest.raises(AutocropError, match=r"last\.pt does not exist"):
+        train(tmp_path, batches, resume=True)
+
+
+@pytest.mark.parametrize("content", ["text", {"model": {}}], ids=["not a torch file", "another torch file"])
+def test_other_files_are_not_resumed(batches, tmp_path, content):
+    """The error names a file that is not a checkpoint of autocrop."""
+    path = tmp_path / "last.pt"
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(AutocropError, match=r"last\.pt is .*checkpoint"):
         train(tmp_path, batches, resume=True)
 
 
