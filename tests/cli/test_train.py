@@ -117,7 +117,7 @@ WRONG = [
     (["safrc", "--unlabeled", ".", "--set", "consistency=0"], "leaves photos without annotations out of its loss"),
     (["vrn", "--feature-cache", "kept"], "Add --freeze-backbone"),
     (["asmnet", "--backbone", "foo"], "There is no backbone 'foo'"),
-    (["asmnet", "--set", "pattern=foo"], "There is no composition pattern 'foo'"),
+    (["asmnet", "--set", "pattern=foo"], "Unknown composition pattern 'foo'"),
     (["vrn", "--data", "folder:fcdb/images"], "folder:fcdb/images carry no crops"),
 ]
 
