@@ -6,7 +6,7 @@ class AutocropError(Exception):
 
 
 class UsageError(AutocropError):
-    """An invalid request, whatever the photo: a ratio of 0:3, or an unknown model."""
+    """A request that is invalid for every photo, such as a ratio of 0:3 or an unknown model."""
 
 
 class PhotoError(AutocropError):

@@ -48,8 +48,8 @@ def test_find_keeps_boxes(photo):
         autocrop.Cropper().find(photo, ratio="9:16", keep=[(0, 0, 600, 120)])
 
 
-def test_find_respects_faces_unless_told_otherwise():
-    """A crop contains the face that was detected; with faces=False it has the ratio all the same."""
+def test_find_avoids_cutting_faces():
+    """A detected face is inside the crop. Without face detection, the crop has the same ratio."""
     picture = Image.new("RGB", (900, 400), (90, 120, 90))
     picture.paste(Image.open(SAMPLES / "astronaut.jpg").resize((400, 400)), (250, 0))
     unconstrained = autocrop.Cropper(faces=False).find(picture, ratio="3:1")[0]

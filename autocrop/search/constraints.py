@@ -122,9 +122,9 @@ class Constraints:
             return ()
         ratio = f"{self._sizes.ratio[0]}:{self._sizes.ratio[1]}"
         if severity.level[0] >= Level.CUTS_FACE:
-            return (f"cuts a face: every {ratio} crop does; use --fit pad to show everyone",)
+            return (f"cuts a face: every {ratio} crop does; use --fit pad",)
         left_out, people = severity.people_left_out[0], len(self._subjects.people)
-        return (f"leaves out {left_out} of {people} people: no {ratio} crop shows all; use --fit pad to show everyone",)
+        return (f"leaves out {left_out} of {people} people: no {ratio} crop shows all of them; use --fit pad",)
 
     def check_regions_fit(self) -> None:
         """Check that a crop can contain the regions to keep.

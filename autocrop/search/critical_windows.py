@@ -26,7 +26,7 @@ MAX_WINDOWS = 100
 
 
 def critical_windows(subjects: SubjectBoxes, sizes: WindowSizes, circle: bool) -> PixelBoxes:
-    """Find the least severe critical windows, and variants of them that keep their distance from the faces.
+    """Find the least severe critical windows, and variants of them that keep away from the faces they touch.
 
     Args:
         subjects: subjects of the photo.
@@ -36,16 +36,12 @@ def critical_windows(subjects: SubjectBoxes, sizes: WindowSizes, circle: bool) -
     Returns:
         Windows ``[N, 4]`` in whole pixels.
     """
-    windows = np.concatenate(
-        [
-            np.empty((0, 4)),
-            *(
-                _best_positions(size, faces, subjects)
-                for faces in (subjects.roomy_faces, subjects.faces)
-                for size in _sizes_to_try(faces, sizes)
-            ),
-        ]
-    )
+    positions = [
+        _best_positions(size, faces, subjects)
+        for faces in (subjects.roomy_faces, subjects.faces)
+        for size in _sizes_to_try(faces, sizes)
+    ]
+    windows = np.concatenate(positions)
     windows = np.unique(windows[severity_of(windows, subjects, circle).lowest], axis=0)
     windows = windows[_evenly_spaced(len(windows), MAX_WINDOWS)]
     return np.concatenate([windows, *(_centered_between_faces(window, subjects)[None] for window in windows)])

@@ -13,7 +13,7 @@ from autocrop import weights
 from autocrop.geometry.boxes import Boxes
 
 MAX_PIXELS = 576 * 416
-"""Largest size of the image that is searched: takes about 15 ms, and finds faces from 2.5 % of the longer side."""
+"""Largest number of pixels searched: it takes about 15 ms and shows faces from 2.5 % of the photo's longer side."""
 MAX_SIDE = 1600
 """Longest side of the image that is searched. Only panoramas reach it."""
 MIN_CONFIDENCE = 0.7

@@ -24,7 +24,7 @@ class Level(IntEnum):
     LEAVES_OUT_PEOPLE = 1
     """Some people are inside, others are outside, and no face is cut."""
     CUTS_FACE = 2
-    """A face is cut, or all people are outside: to show the wall next to a portrait is not better than to cut it."""
+    """A face is cut, or all people are outside: showing the wall next to a portrait is no better than cutting it."""
     LOSES_REGION = 3
     """A region to keep is not completely inside. Such a window must not be used."""
 

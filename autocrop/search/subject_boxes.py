@@ -17,9 +17,9 @@ FACE_ROOM = 0.15
 """Room around a face, relative to its width and height: the detector's box ends at the brow and the chin."""
 HAIR_ROOM = 0.35
 """Room above a face, relative to its height: it must include the hair."""
-PERSON_HEIGHT = 0.5
+MIN_FACE_TO_TALLEST = 0.5
 """Smallest height of a person's face, relative to the tallest face. Smaller faces belong to passers-by."""
-MIN_PERSON_HEIGHT = 0.04
+MIN_FACE_TO_PHOTO = 0.04
 """Smallest height of a person's face, relative to the photo's shorter side. Smaller faces belong to passers-by."""
 
 
@@ -50,12 +50,12 @@ class SubjectBoxes:
         top_left = faces[:, :2] - (FACE_ROOM, HAIR_ROOM) * face_size
         roomy = np.concatenate([top_left, faces[:, 2:] + FACE_ROOM * face_size], axis=1)
         heights = faces[:, 3] - faces[:, 1]
-        tallest = max(heights.max(initial=0), MIN_PERSON_HEIGHT * min(subjects.size) / PERSON_HEIGHT)
+        tallest = max(heights.max(initial=0), MIN_FACE_TO_PHOTO * min(subjects.size) / MIN_FACE_TO_TALLEST)
         return cls(
             size=subjects.size,
             faces=faces,
             roomy_faces=round_outward(roomy, subjects.size),
-            is_person=heights >= PERSON_HEIGHT * tallest,
+            is_person=heights >= MIN_FACE_TO_TALLEST * tallest,
             region=union(np.array(subjects.keep, np.float64).reshape(-1, 4)),
         )
 
@@ -79,7 +79,7 @@ class SubjectBoxes:
         return boxes if self.region is None else np.concatenate([boxes, self.region[None]])
 
     def essential(self) -> PixelBoxes:
-        """Find the smallest box ``[4]`` that contains all people with room and all regions.
+        """Find the smallest box ``[4]`` that contains all people, with room around them, and all regions.
 
         Without people and regions it contains all faces, and without faces it is the whole photo.
         """

@@ -85,7 +85,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Subjects:
-    """Faces and regions of one photo. True if there are any."""
+    """Faces and regions of one photo. An instance without any is falsy."""
 
     size: tuple[int, int]
     """(width, height) of the upright photo in pixels."""

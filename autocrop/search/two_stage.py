@@ -48,7 +48,7 @@ class Scorer:
     features: Features
     """Features of the photo, from this engine."""
     shape: str = "rectangle"
-    """Shape of the crops, one that the engine supports."""
+    """Shape of the crops; the engine must support it."""
 
     def score(self, boxes: Boxes) -> NDArray[np.float32]:
         """Score boxes ``[N, 4]``; higher is better, ``[N]``."""
@@ -134,7 +134,7 @@ def find_boxes(
     Stage two scores finer candidates around it, and their consensus is the crop. For the next crop, candidates that
     overlap an earlier crop are left out.
 
-    Without a ratio, the proposals of a model that makes proposals are returned as they are: first the one that agrees
+    If the model proposes crops and the ratio is free, its proposals are returned unchanged: first the one that agrees
     best with all of them, then the most confident ones.
 
     A crop that violates the constraints is searched for again among the least severe candidates. Its consensus
@@ -201,6 +201,7 @@ class _Search:
         return self._constrained_box(self.constraints, earlier)
 
     def _unconstrained_box(self, earlier: Boxes) -> Boxes | None:
+        """Find the next crop ``[1, 4]`` without regard to the subjects."""
         distinct = self._distinct(self.candidates, earlier)
         if distinct[: len(self.proposals.boxes)].any():
             return self._best_proposal(distinct[: len(self.proposals.boxes)], first=not len(earlier))
@@ -212,6 +213,7 @@ class _Search:
         return box if _overlaps_none(box, earlier)[0] else candidates[[np.argmax(scores)]]
 
     def _constrained_box(self, constraints: Constraints, earlier: Boxes) -> Boxes | None:
+        """Find the next crop ``[1, 4]`` that treats the subjects as well as possible."""
         distinct = self._distinct(constraints.candidates, earlier)
         candidates = constraints.candidates[constraints.least_severe(distinct, first=not len(earlier))]
         if not len(candidates):
@@ -228,8 +230,8 @@ class _Search:
         Later crops should differ from the first one, and each should be good by itself.
         """
         proposals = self.proposals
-        worth = self.scores[: len(proposals.boxes)] if first else proposals.confidence
-        return snap_sides(proposals.boxes[[np.argmax(np.where(distinct, worth, -np.inf))]])
+        preference = self.scores[: len(proposals.boxes)] if first else proposals.confidence
+        return snap_sides(proposals.boxes[[np.argmax(np.where(distinct, preference, -np.inf))]])
 
     def _distinct(self, candidates: Boxes, earlier: Boxes) -> NDArray[np.bool_]:
         """Mark the candidates that differ from earlier crops, ``[N]``."""

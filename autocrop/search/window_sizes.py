@@ -14,7 +14,7 @@ from autocrop.search.bounds import Bounds
 MIN_RELATIVE_SIZE = 0.5
 """Smallest window tried when avoiding a cut, relative to the largest window of that ratio."""
 MIN_EXACT_SIZES = 100
-"""With fewer sizes of exactly the ratio, one size is more than a hundredth smaller than the next."""
+"""Smallest number of exact sizes that is fine enough: with fewer, neighboring sizes differ by over a hundredth."""
 ROUNDING = 5e-4
 """Float32 rounding tolerance in pixels: a side of 1200 pixels may arrive as 1199.9999."""
 

@@ -20,7 +20,7 @@ STEPS = 12
 It is higher than in a search without subjects: only a few positions may avoid a cut.
 """
 MAX_CONCENTRIC_WINDOWS = 24
-"""Largest number of square windows that are centered on the people."""
+"""Largest number of square windows centered on the people."""
 HARM_TOLERANCE = 0.01
 """Share of the area of all faces that a more central window may lose if every window cuts a face."""
 
@@ -93,7 +93,7 @@ def _extend_to_subjects(windows: PixelBoxes, subjects: SubjectBoxes) -> PixelBox
     windows = windows.copy()
     for box in subjects.with_region(subjects.roomy_people):
         _extend(windows, np.ones(len(windows), bool), box)
-    for _ in subjects.roomy_faces:  # to include one face may cut the next
+    for _ in subjects.roomy_faces:  # including one face may cut another
         cut = cuts(windows, subjects.roomy_faces)
         if not cut.any():
             break

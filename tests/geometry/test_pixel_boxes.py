@@ -30,7 +30,7 @@ def test_a_box_is_inside_outside_or_cut(windows, others):
 
 @given(boxes())
 def test_the_union_contains_every_box(several):
-    """The union is the smallest box that contains all; without boxes, there is none."""
+    """The union is the smallest box that contains all boxes; without boxes, it is None."""
     union = px.union(several)
     if len(several):
         assert px.contains(union[None], several).all()

@@ -1,4 +1,4 @@
-"""Searches in photos of which only the features and subjects are known, and checks of their results."""
+"""Searches in photos that have features and subjects but no pixels, and checks of the results."""
 
 from __future__ import annotations
 

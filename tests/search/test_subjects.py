@@ -41,8 +41,8 @@ def test_regions_beyond_the_photo_are_refused():
         Region.parse("900,0,200,10").to_pixels((1000, 1000))
 
 
-def test_subjects_are_true_if_there_are_any():
-    """A photo without faces and regions has no subjects."""
+def test_subjects_without_faces_and_regions_are_falsy():
+    """Subjects are truthy if there is a face or a region."""
     assert not Subjects((9, 9), NO_FACES)
     assert Subjects((9, 9), NO_FACES, [(0, 0, 4, 4)])
     assert Subjects((9, 9), np.array([[0, 0, 1, 1]], np.float32))
