@@ -193,14 +193,14 @@ def _on_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None) ->
     if box == crop.box:
         return crop, []
     across, down = photo.grid
-    if subjects and subjects.harmed(box) > subjects.harmed(crop.box):  # the grid's next lines may be kinder
+    if subjects and subjects.violations(box) > subjects.violations(crop.box):  # the grid's next lines may be kinder
         moved = [_moved(crop, x * across, y * down) for x in (-1, 0, 1) for y in (-1, 0, 1)]
         near = sorted(
             (photo.snap_to_grid(other, keep_size) for other in moved), key=lambda other: math.dist(other, crop.box)
         )
-        box = min(near, key=subjects.harmed)
+        box = min(near, key=subjects.violations)
     notes = [f"snapped to the JPEG's grid of {across}x{down} pixels"]
-    if subjects and subjects.harmed(box) > subjects.harmed(crop.box):
+    if subjects and subjects.violations(box) > subjects.violations(crop.box):
         notes.append("which cuts a face or a region to keep; without --lossless it is whole")
     return dataclasses.replace(crop, box=box), notes
 
