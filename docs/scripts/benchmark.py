@@ -1,9 +1,9 @@
-"""Measure start-up, one large photo as a whole process beside other tools, a batch beside Pillow, and the model part.
+"""Measure autocrop: start-up, one large photo compared with other tools, a batch compared with Pillow, and the search.
 
-python docs/benchmark.py [--photos 24] [--rounds 5] [--jobs 2] [--others FOLDER]
+python docs/scripts/benchmark.py [--photos 24] [--rounds 5] [--jobs 2] [--others FOLDER]
 
-Other tools are measured where they are found. vipsthumbnail comes from Debian's libvips-tools; the rest goes into one
-folder, each in an environment of its own (PyPI's autocrop would take the place of this one):
+Other tools are measured if they are installed. vipsthumbnail comes from Debian's libvips-tools. Install the rest into
+one folder, each in its own environment, because PyPI's autocrop has the same import name as this one:
 
     python3 -m venv others/smartcrop && others/smartcrop/bin/pip install smartcrop
     python3 -m venv others/faces && others/faces/bin/pip install autocrop
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 RATIOS = ("1:1", "4:5", "16:9")
 PILLOW = """
 import sys
@@ -41,22 +41,29 @@ def work(path):
 with ThreadPoolExecutor(jobs) as pool:
     list(pool.map(work, photos))
 """
-"""Decodes each photo once and encodes three crops of the sizes that autocrop finds, and nothing else."""
+"""Decodes each photo once, encodes three crops of the sizes that autocrop finds, and does nothing else."""
 
 
 class Run(NamedTuple):
-    """What one process took."""
+    """Cost of one process."""
 
     wall: float
+    """Seconds on the clock."""
     cpu: float
+    """Seconds of all cores."""
     memory: float
+    """Peak, in MB."""
 
 
 def run(command, folder):
-    """Run once; seconds on the clock, seconds of all cores, peak memory in MB."""
-    # Other tools shall not find our modules: PyPI's autocrop has the same name.
-    ours = command[0] == sys.executable
-    environment = {name: value for name, value in os.environ.items() if ours or name != "PYTHONPATH"}
+    """Run a command once and measure it.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    # Other tools must not find our modules: PyPI's autocrop has the same name.
+    is_ours = command[0] == sys.executable
+    environment = {name: value for name, value in os.environ.items() if is_ours or name != "PYTHONPATH"}
     started = time.perf_counter()
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=messages)
@@ -68,16 +75,16 @@ def run(command, folder):
 
 
 def alternate(commands, folder, rounds):
-    """Run the commands in turn, so that whatever else the machine does hits all of them; the runs of each."""
-    found = {name: [] for name in commands}
+    """Run the commands in turn, so that other load on the machine affects all of them. Returns the runs by name."""
+    runs = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            found[name].append(run(command, folder))
-    return found
+            runs[name].append(run(command, folder))
+    return runs
 
 
 def report(title, runs, base):
-    """Print a table. Multiples are medians over the rounds, each compared with its own round's *base*."""
+    """Print a table. Multiples are medians over the rounds, each compared with *base* in the same round."""
     print(f"\n{title}\n")
     print(f"| | × {base} | CPU × | time (min to max) | CPU time | peak memory |\n|---|---|---|---|---|---|")
     for name, rows in runs.items():
@@ -87,12 +94,13 @@ def report(title, runs, base):
         )
         times = sorted(row.wall for row in rows)
         spread = f"{statistics.median(times):.2f} s ({times[0]:.2f} to {times[-1]:.2f})"
-        work = statistics.median(row.cpu for row in rows)
-        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {spread} | {work:.2f} s | {max(r.memory for r in rows):.0f} MB |")
+        cpu_time = statistics.median(row.cpu for row in rows)
+        memory = max(row.memory for row in rows)
+        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {spread} | {cpu_time:.2f} s | {memory:.0f} MB |")
 
 
 def make_photos(folder, count):
-    """Write JPEGs of 12 megapixels and some 3.5 MB with the grain of a camera's, each another part of a sample."""
+    """Write JPEGs of 12 megapixels and about 3.5 MB with a camera's grain, each from another part of a sample."""
     import numpy as np
     from PIL import Image
 
@@ -113,40 +121,39 @@ def make_photos(folder, count):
 
 
 def other_tools(folder):
-    """The commands of those tools that are installed, for one photo to a square."""
-    found = {}
+    """Commands of the tools that are installed, by name; each crops one photo to a square."""
+    commands = {}
     if vips := shutil.which("vipsthumbnail"):
         options = ["--size", "3000x3000", "--smartcrop", "attention", "-o", "vips.jpg"]
-        found["vipsthumbnail --smartcrop attention"] = [vips, "large.jpg", *options]
+        commands["vipsthumbnail --smartcrop attention"] = [vips, "large.jpg", *options]
     square = ["--width", "3000", "--height", "3000", "large.jpg"]
     python = folder / "smartcrop" / "bin" / "smartcroppy"
     node = folder / "node_modules" / ".bin" / "smartcrop"
     faces = folder / "faces" / "bin" / "autocrop"
     if python.exists():
-        found["smartcroppy (PyPI smartcrop)"] = [python, *square, "smartcroppy.jpg"]
+        commands["smartcroppy (PyPI smartcrop)"] = [python, *square, "smartcroppy.jpg"]
     if node.exists():
-        found["smartcrop-cli (npm)"] = [node, *square, "node.jpg"]
+        commands["smartcrop-cli (npm)"] = [node, *square, "node.jpg"]
     if faces.exists():
-        found["autocrop (PyPI, faces)"] = [faces, "large.jpg", "-o", "faces.jpg", "--no-resize"]
-    return found
+        commands["autocrop (PyPI, faces)"] = [faces, "large.jpg", "-o", "faces.jpg", "--no-resize"]
+    return commands
 
 
-def model_part():
-    """Time the search without files."""
+def time_search():
+    """Print the time of encoding and search, without files and faces."""
     import numpy as np
     from PIL import Image
 
-    from autocrop.engines import load_model
-    from autocrop.search.two_stage import find_crops
+    import autocrop
 
-    engine = load_model(None, "cpu")
+    cropper = autocrop.Cropper(device="cpu", faces=False)
     with Image.open(SAMPLES / "coffee.jpg") as image:
         pixels = np.asarray(image.convert("RGB"))
-    for title, ratio in (("free", None), ("4:3", (4, 3))):
+    for title, ratio in (("any shape", None), ("4:3", (4, 3))):
         times = []
         for _ in range(30):
             started = time.perf_counter()
-            find_crops(engine, analysis, CropRequest(ratio))
+            cropper.find(pixels, ratio)
             times.append(time.perf_counter() - started)
         print(f"- encode, candidates, refinement, {title}: {1000 * statistics.median(times):.0f} ms, median of 30")
 
@@ -163,32 +170,46 @@ def main():
     if options.make_photos:
         make_photos(options.make_photos, options.photos)
         return
-    python, autocrop = sys.executable, [sys.executable, "-m", "autocrop", "crop"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # In a process of its own: what this one holds would count as memory of every process that it starts.
-        maker = [python, Path(__file__).resolve(), "--make-photos", folder / "in", "--photos", str(options.photos)]
-        subprocess.run(maker, check=True)
+        # In a separate process: memory of this one would count as memory of every process that it starts.
+        maker = [sys.executable, Path(__file__).resolve(), "--make-photos", folder / "in"]
+        subprocess.run([*maker, "--photos", str(options.photos)], check=True)
         large = sorted((folder / "in").iterdir())[:5][-1]  # one in which PyPI's autocrop finds the face
         shutil.copy(large, folder / "large.jpg")
-        libraries = "python -c 'import typer, rich'"
-        commands = {libraries: [python, "-c", "import typer, rich"]}
-        commands["autocrop --help"] = [python, "-m", "autocrop", "--help"]
-        report("Start-up, whole process", alternate(commands, folder, options.rounds), libraries)
-        commands = {"autocrop --ratio 1:1": [*autocrop, "large.jpg", "--ratio", "1:1", "-o", "o.jpg", "--overwrite"]}
-        commands |= other_tools(options.others.resolve())
-        base = next(iter(commands))
-        report("One 12-megapixel JPEG to a square, whole process", alternate(commands, folder, options.rounds), base)
-        base = "Pillow: decode once, encode three crops"
-        flags = [part for ratio in RATIOS for part in ("--ratio", ratio)]
-        jobs = str(options.jobs)
-        batch = [*autocrop, "in", *flags, "-o", "out", "--overwrite", "--jobs", jobs]
-        commands = {base: [python, "-c", PILLOW, "in", "pillow", jobs], "autocrop, three ratios": batch}
-        commands["autocrop, three ratios, --no-face-guard"] = [*batch, "--no-face-guard"]
-        title = f"{options.photos} JPEGs of 12 megapixels, three ratios each, {jobs} at a time"
-        report(title, alternate(commands, folder, max(1, options.rounds // 2)), base)
-    print("\nThe model part alone, on the CPU:\n")
-    model_part()
+        report_start_up(folder, options)
+        report_one_photo(folder, options)
+        report_batch(folder, options)
+    print("\nThe search alone, on the CPU:\n")
+    time_search()
+
+
+def report_start_up(folder, options):
+    """Measure ``autocrop --help`` against the imports that it cannot avoid."""
+    libraries = "python -c 'import typer, rich'"
+    commands = {libraries: [sys.executable, "-c", "import typer, rich"]}
+    commands["autocrop --help"] = [sys.executable, "-m", "autocrop", "--help"]
+    report("Start-up, whole process", alternate(commands, folder, options.rounds), libraries)
+
+
+def report_one_photo(folder, options):
+    """Measure one large photo, with autocrop and the other tools."""
+    base = "autocrop --ratio 1:1"
+    crop = [sys.executable, "-m", "autocrop", "crop", "large.jpg", "--ratio", "1:1", "-o", "o.jpg", "--overwrite"]
+    commands = {base: crop} | other_tools(options.others.resolve())
+    report("One 12-megapixel JPEG to a square, whole process", alternate(commands, folder, options.rounds), base)
+
+
+def report_batch(folder, options):
+    """Measure a folder of photos, with Pillow and with autocrop."""
+    base = "Pillow: decode once, encode three crops"
+    jobs = str(options.jobs)
+    ratios = [part for ratio in RATIOS for part in ("--ratio", ratio)]
+    crop = [sys.executable, "-m", "autocrop", "crop", "in", *ratios, "-o", "out", "--overwrite", "--jobs", jobs]
+    commands = {base: [sys.executable, "-c", PILLOW, "in", "pillow", jobs], "autocrop, three ratios": crop}
+    commands["autocrop, three ratios, --no-face-guard"] = [*crop, "--no-face-guard"]
+    title = f"{options.photos} JPEGs of 12 megapixels, three ratios each, {jobs} at a time"
+    report(title, alternate(commands, folder, max(1, options.rounds // 2)), base)
 
 
 if __name__ == "__main__":
