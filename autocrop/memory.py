@@ -20,7 +20,7 @@ def keep_freed_memory(unlimited: bool = False) -> bool:
 
     Every photo, and every training step, frees and allocates blocks of the same sizes. Returned pages must be zeroed
     and mapped again, which took a tenth of the time of cropping and more than half of a training step in our
-    measurements (``docs/benchmarks.md``, ``docs/training.md``).
+    measurements (``docs/benchmarks.md``, ``docs/research/performance.md``).
 
     Args:
         unlimited: keep blocks of any size and without a limit, for training. Otherwise, keep blocks of up to

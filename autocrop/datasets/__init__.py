@@ -47,7 +47,7 @@ TERMS = {
     "folder": "Private photos without annotations. Their terms are unknown.",
 }
 """Description and terms of use of each data set, for model cards. ``unknown`` means that we found no statement by the
-authors (docs/datasets.md)."""
+authors (docs/guides/datasets.md)."""
 
 
 def load(spec: str, split: str) -> Split:
@@ -68,7 +68,7 @@ def load(spec: str, split: str) -> Split:
         raise DatasetError(f"Unknown split '{split}'. Available splits: {', '.join(SPLITS)}.")
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DatasetError(f"The folder {root} of the data set '{name}' does not exist. See docs/datasets.md.")
+        raise DatasetError(f"The folder {root} of the data set '{name}' does not exist. See docs/guides/datasets.md.")
     return LOADERS[name](root, split)
 
 

@@ -75,7 +75,7 @@ def _read_mat(path: Path) -> Crops:
     except ImportError as error:
         raise DatasetError(
             f'Reading {path} requires scipy. Install it with: pip install "autocrop-photo[torch]". '
-            f"Or convert the file to {CONVERTED[0]} on another machine (docs/datasets.md)."
+            f"Or convert the file to {CONVERTED[0]} on another machine (docs/guides/datasets.md)."
         ) from error
     try:
         table = {}

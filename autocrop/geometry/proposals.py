@@ -18,7 +18,7 @@ def proposal_scores(proposals: Boxes, confidence: NDArray[np.float32], boxes: Bo
 
     This is the expected overlap with the right crop if any proposal may be right with a probability that grows with
     its confidence. It ranks crops better than the best match, ``max_k confidence_k · IoU``, which relies on a single
-    noisy proposal (``docs/search.md``). Scores are on the MOS scale, 1 to 5, which the search expects.
+    noisy proposal (``docs/research/search.md``). Scores are on the MOS scale, 1 to 5, which the search expects.
 
     Args:
         proposals: proposed crops ``[K, 4]``.

@@ -1,6 +1,6 @@
 """ASM-Net: Image Cropping with Composition and Saliency Aware Aesthetic Score Map (Tu et al., AAAI 2020).
 
-``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
+``docs/papers/asmnet.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations

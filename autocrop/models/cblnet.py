@@ -1,6 +1,6 @@
 """CBLNet and C2C: Find Beauty in the Rare, Contrastive Composition Feature Clustering (Pan et al., AAAI 2023).
 
-``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
+``docs/papers/cblnet-c2c.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations

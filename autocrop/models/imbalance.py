@@ -1,7 +1,7 @@
 """Imbalanced regression: the methods that CBLNet's paper compares C2C with (Table 2), applied to the sides of a crop.
 
 Few crops are tight, so most sides lie near the edges of the photo. Each method gives rare locations more influence, as
-described in its own paper and in CBLNet's. ``docs/models.md`` explains our decisions where these are silent.
+described in its own paper and in CBLNet's. ``docs/papers/cblnet-c2c.md`` explains our decisions where these are silent.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class ScorerRecipe(Recipe):
     views: int = bounded(64, min=1)
     """Scored crops per photo and step. A scorer cannot learn without any."""
     listwise: float = bounded(0.0, min=0)
-    """Weight of the listwise loss (ours, for data with one best crop per photo; see docs/training.md)."""
+    """Weight of the listwise loss (ours, for data with one best crop per photo; see docs/guides/training.md)."""
     votes: float = bounded(0.0, min=0)
     """Weight of the pairwise loss on human votes (ours; FCDB has votes, GAICD has none)."""
     temperature: float = bounded(0.2, min=1e-6)

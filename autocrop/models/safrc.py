@@ -1,6 +1,6 @@
 """SAFRC: Image Cropping with Spatial-aware Feature and Rank Consistency (Wang et al., CVPR 2023).
 
-``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
+``docs/papers/safrc.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Set prediction: Rethinking Image Cropping, Exploring Diverse Compositions from Global Views (Jia et al., CVPR 2022).
 
-``docs/models.md`` explains our decisions where the paper is silent or differs from the authors' code.
+``docs/papers/set-prediction.md`` explains our decisions where the paper is silent or differs from the authors' code.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """VRN, the View Ranking Network: Discriminate Clearer to Rank Better (Pan et al., ICIP 2022).
 
-``docs/models.md`` explains our decisions where the paper is silent or ambiguous.
+``docs/papers/vrn.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class VRN(CroppingModel):
 
     NAME = "vrn"
     RECIPE = VRNRecipe
-    # Recipe of the bundled model; docs/training.md lists the alternatives we tried.
+    # Recipe of the bundled model; docs/research/training.md lists the alternatives we tried.
     RECIPES: ClassVar = {
         "fcdb": VRNRecipe(
             optimizer="adamw",
