@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from autocrop.batch.page import page_foot, page_head
 from autocrop.batch.results import Result
 from autocrop.batch.sheet_card import CardMaker
 from autocrop.batch.sheet_entries import SheetEntries, entry_attribute
@@ -46,7 +47,7 @@ class ContactSheet:
             self._file: IO[str] = self.path.open("w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise self._not_writable(error) from error
-        self._write(_head())
+        self._write(page_head())
         if former := self._entries.former:  # first, so that the next run has them even if this one is killed
             lines = "".join(f"<i{entry_attribute(entry)}></i>\n" for entry in former)
             self._write(f"<template>\n{lines}</template>\n")
@@ -57,7 +58,7 @@ class ContactSheet:
     ) -> None:
         try:
             self._write_card()
-            self._write("</main>\n</body>\n</html>\n")
+            self._write(page_foot())
         finally:
             self._file.close()
 
@@ -95,30 +96,3 @@ def _check_replaceable(path: Path) -> None:
         with path.open("rb") as file:
             if MARK.encode() not in file.read(1000):
                 raise UsageError(f"{path} exists and is not a contact sheet. Choose another name.")
-
-
-def _head() -> str:
-    assets = Path(__file__).parent / "assets"
-    style, script = ((assets / name).read_text(encoding="utf-8") for name in ("sheet.css", "sheet.js"))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-{MARK}
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data: file: 'self'; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>autocrop: contact sheet</title>
-<style>{style}</style>
-<script>{script}</script>
-</head>
-<body>
-<header><h1>Contact sheet</h1><span id="count"></span><div id="tools" style="display:contents"></div></header>
-<dialog aria-label="Photo and crop side by side"><div class="bar"><p id="about"></p>
-<button id="back" aria-label="Previous crop">←</button><button id="next" aria-label="Next crop">→</button>
-<button id="close">Close</button></div>
-<div class="pair"><figure><div id="whole" class="frame"></div><figcaption>whole photo</figcaption></figure>
-<figure><div id="crop" class="frame"></div><figcaption>crop</figcaption></figure></div></dialog>
-<p id="empty" hidden>No photo fits the filter.</p>
-<main>
-"""

@@ -9,8 +9,9 @@ from autocrop.batch.manifest import Row
 from autocrop.batch.options import Options
 from autocrop.batch.paths import identity
 from autocrop.batch.sources import Source
-from autocrop.images import PhotoError, format_of
-from autocrop.images.padding import ALPHA_FORMATS
+from autocrop.errors import PhotoError
+from autocrop.images import format_of
+from autocrop.images.formats import ALPHA_FORMATS
 
 
 class Output(NamedTuple):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from autocrop.batch.targets import Target
 from autocrop.batch.template import DEFAULT_TEMPLATE, check_template
-from autocrop.errors import UsageError
+from autocrop.errors import PhotoError, UsageError
 from autocrop.geometry.composition import CROP_SHAPES
-from autocrop.images import MAX_PIXELS, PhotoError, format_of, is_picture_name
-from autocrop.images.padding import ALPHA_FORMATS, AUTO, Fit
+from autocrop.images import MAX_PIXELS, format_of, is_picture_name
+from autocrop.images.formats import ALPHA_FORMATS
+from autocrop.images.padding import AUTO, Fit
 from autocrop.search.subjects import Region
 
 SIDECAR_EXTENSION = ".xmp"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from autocrop.batch.gain import reason_to_keep
+from autocrop.batch.grid import align_to_grid
 from autocrop.batch.manifest import check_crop
 from autocrop.batch.naming import Output
 from autocrop.batch.plan import Job, Task
 from autocrop.batch.results import Result, Status
-from autocrop.batch.snapping import snap_to_grid
 from autocrop.batch.targets import Target
 from autocrop.batch.writing import Writer
 from autocrop.engines import Engine
-from autocrop.errors import AutocropError
-from autocrop.images import Photo, PhotoError, open_photo
+from autocrop.errors import AutocropError, PhotoError
+from autocrop.images import Photo, open_photo
 from autocrop.images.thumbnail import thumbnail
 from autocrop.search.analysis import Analysis, analyze
 from autocrop.search.crop import Crop
@@ -110,7 +110,7 @@ class _JobRun:
         notes = [*photo.notes, *crop.notes]
         if options.lossless:
             subjects = self._analysis.subjects if self._analysis is not None else None
-            crop, differences = snap_to_grid(photo, crop, output.file, subjects)
+            crop, differences = align_to_grid(photo, crop, output.file, subjects)
             notes += differences
         size = target.output_size(crop.width, crop.height, options.upscale)
         if target.size is not None and target.size != size:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from autocrop.batch.inputs import Inputs
 from autocrop.batch.options import SIDECAR_EXTENSION, Options
-from autocrop.images import Photo, PhotoError, write_atomically
+from autocrop.errors import PhotoError
+from autocrop.images import Photo, write_atomically
 from autocrop.search.crop import Crop
 
 CLOCK_TOLERANCE = 2.0

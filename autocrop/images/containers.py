@@ -1,6 +1,6 @@
-"""The parts of JPEG, PNG and WebP files that are no pixels, as bytes: taken apart and put together again.
+"""The parts of JPEG, PNG and WebP files that are not pixels: split files into them and insert new ones.
 
-Sources: ITU T.81 annex B (JPEG), the PNG specification (W3C, third edition), the WebP container specification.
+Sources: ITU-T T.81 annex B (JPEG), the PNG specification (W3C, third edition), the WebP container specification.
 """
 
 from __future__ import annotations
@@ -9,33 +9,36 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-SOI, EOI, SOS, COM, APP0 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that begin a picture."""
-SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC3, 0xC9, 0xCB))
-"""Those of pictures whose scans have the pixels as they shall be, and not a further refinement of them."""
+SOI, SOS, COM, APP0 = 0xD8, 0xDA, 0xFE, 0xE0
+"""JPEG markers: start of image, start of scan, comment, application data of JFIF."""
+APP1, APP2, APP11, APP13, APP15 = 0xE1, 0xE2, 0xEB, 0xED, 0xEF
+"""JPEG markers of EXIF and XMP, ICC profiles, content credentials, Photoshop resources, and other application data."""
+START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers of a frame, which is the picture itself."""
+SEQUENTIAL_FRAMES = frozenset((0xC0, 0xC1, 0xC3, 0xC9, 0xCB))
+"""Markers of frames whose scans are final. In other frames, later scans refine earlier ones."""
 Segment = tuple[int, bytes]
-"""Marker and content of a part of a JPEG."""
+"""Marker and content of a segment of a JPEG."""
 Chunk = tuple[bytes, bytes]
-"""Type and content of a part of a PNG."""
-LARGEST_SEGMENT = 65_533
-"""Bytes of content that a segment of a JPEG has room for."""
+"""Type and content of a chunk of a PNG."""
+MAX_SEGMENT = 65_533
+"""Bytes of content that fit into one segment of a JPEG."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def jpeg_segments(data: bytes) -> tuple[list[Segment], int]:
-    """Segments of a JPEG before the first scan, and where that begins.
+    """Return the segments of a JPEG before its first scan, and the position of that scan.
 
     Raises:
-        ValueError: it is no JPEG, or has no scan.
+        ValueError: The data is not a JPEG, or it has no scan.
     """
     if data[:2] != bytes((0xFF, SOI)):
-        raise ValueError("no JPEG")
+        raise ValueError("not a JPEG")
     segments: list[Segment] = []
     position = 2
     while position + 4 <= len(data):
         if data[position] != 0xFF:
-            position += 1  # readers skip what is between segments
+            position += 1  # decoders ignore bytes between segments
             continue
         marker = data[position + 1]
         if marker == SOS:
@@ -49,35 +52,42 @@ def jpeg_segments(data: bytes) -> tuple[list[Segment], int]:
     raise ValueError("a JPEG without a scan")
 
 
-def scans_may_follow(data: bytes, components: int) -> bool:
-    """Whether a JPEG's decoder goes on behind the first scan: the JPEG is progressive, or the scan lacks components.
+def may_have_more_scans(data: bytes, components: int) -> bool:
+    """Return True if a JPEG is progressive or its first scan lacks components, so that a decoder reads further scans.
 
     Args:
-        data: the file.
-        components: of a pixel.
+        data: Content of the file.
+        components: Components of a pixel.
     """
     try:
         segments, scan = jpeg_segments(data)
     except ValueError:
         return True
-    frames = [marker for marker, _ in segments if marker in FRAMES]
-    return len(frames) != 1 or frames[0] not in SEQUENTIAL or data[scan + 4 : scan + 5] < bytes((components,))
+    frames = [marker for marker, _ in segments if marker in START_OF_FRAME]
+    return len(frames) != 1 or frames[0] not in SEQUENTIAL_FRAMES or data[scan + 4 : scan + 5] < bytes((components,))
 
 
-def with_segments(data: bytes, segments: Iterable[Segment]) -> bytes:
-    """A JPEG as an encoder wrote it, with segments behind those in which the encoder says what the pixels are."""
-    own, scan = jpeg_segments(data)
-    kept = [(marker, body) for marker, body in own if marker != COM and not 0xE1 <= marker <= 0xED and marker != 0xEF]
-    heads = [part for part in kept if part[0] == APP0]
-    rest = [part for part in kept if part[0] != APP0]
-    written = [
-        bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body for marker, body in (*heads, *segments, *rest)
+def insert_segments(data: bytes, segments: Iterable[Segment]) -> bytes:
+    """Replace the metadata segments of a JPEG, keeping those with which the encoder describes the pixels.
+
+    Args:
+        data: A JPEG as an encoder wrote it.
+        segments: New segments; they come directly after JFIF's.
+    """
+    existing, scan = jpeg_segments(data)
+    pixel_segments = [
+        (marker, body) for marker, body in existing if marker != COM and not APP1 <= marker <= APP13 and marker != APP15
     ]
-    return bytes((0xFF, SOI)) + b"".join(written) + data[scan:]
+    jfif = [segment for segment in pixel_segments if segment[0] == APP0]
+    others = [segment for segment in pixel_segments if segment[0] != APP0]
+    encoded = [
+        bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body for marker, body in (*jfif, *segments, *others)
+    ]
+    return bytes((0xFF, SOI)) + b"".join(encoded) + data[scan:]
 
 
 def png_chunks(data: bytes) -> Iterator[Chunk]:
-    """All chunks of a PNG but those of pixels."""
+    """Yield all chunks of a PNG except its pixels."""
     position = len(PNG_SIGNATURE)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
@@ -87,23 +97,27 @@ def png_chunks(data: bytes) -> Iterator[Chunk]:
         position += 12 + length
 
 
-def with_chunks(data: bytes, chunks: Iterable[Chunk]) -> bytes:
-    """A PNG with chunks inserted behind its header."""
-    header = len(PNG_SIGNATURE) + 12 + 13
-    written = [
+def insert_chunks(data: bytes, chunks: Iterable[Chunk]) -> bytes:
+    """Insert chunks into a PNG, directly after its header."""
+    header_end = len(PNG_SIGNATURE) + 12 + 13
+    encoded = [
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     ]
-    return data[:header] + b"".join(written) + data[header:]
+    return data[:header_end] + b"".join(encoded) + data[header_end:]
 
 
 def webp_is_lossless(data: bytes) -> bool:
-    """Whether the first picture of a WebP, of which *data* may be the beginning, is compressed without loss."""
+    """Return True if the first picture of a WebP is losslessly compressed.
+
+    Args:
+        data: Content of the file, or at least its beginning.
+    """
     position = 12
     while position + 8 <= len(data):
         kind = data[position : position + 4]
         if kind in (b"VP8L", b"VP8 "):
             return kind == b"VP8L"
         (length,) = struct.unpack_from("<I", data, position + 4)
-        # A frame of an animation holds its picture's chunks behind 16 bytes of its own.
+        # In an animation, each frame starts with 16 bytes of its own, followed by the chunks of its picture.
         position += 8 + (16 if kind == b"ANMF" else length + length % 2)
     return False

@@ -1,7 +1,7 @@
-"""EXIF put right in place: what a crop makes untrue is changed, every other byte stays where it was.
+"""Edit EXIF in place: update what a crop invalidates and leave every other byte where it is.
 
-Rewriting the directories would move the maker's notes, whose offsets only the camera's maker knows.
-The layout is that of TIFF 6.0 and of EXIF 2.32 (CIPA DC-008), sections 4.5 and 4.6.
+Rewriting the directories would move the maker notes, which contain offsets that only the camera's maker understands.
+The layout is described in TIFF 6.0 and in EXIF 2.32 (CIPA DC-008), sections 4.5 and 4.6.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from autocrop.images.tiff import EXIF_IFD, LONG, SHORT
 
 WIDTH, HEIGHT = 0x0100, 0x0101
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
-SUBJECT = {0x9214, 0xA214}
+SUBJECT_TAGS = {0x9214, 0xA214}
 """SubjectArea and SubjectLocation, in pixels of the uncropped photo."""
-PICTURES = {0x0201: 0x0202, 0x0111: 0x0117}
-"""Tags with the offset of a thumbnail's data, and those with its length."""
+THUMBNAIL_TAGS = {0x0201: 0x0202, 0x0111: 0x0117}
+"""Tags with the offset of a thumbnail, and the tags with its length: JPEG and uncompressed."""
 PREFIX = b"Exif\0\0"
+"""Bytes that precede EXIF in a JPEG."""
 
 
 class Entry(NamedTuple):
     """One field of a directory."""
 
     position: int
-    """Of its twelve bytes."""
+    """Position of its twelve bytes in the EXIF data."""
     tag: int
     type: int
-    values: int
-    """How many."""
+    value_count: int
 
 
-class Directories:
-    """EXIF as bytes that can be changed in place.
+class ExifEditor:
+    """EXIF data that can be changed in place.
 
     Args:
-        exif: from the byte order on, with or without JPEG's prefix.
+        exif: EXIF data, with or without the prefix that it has in a JPEG.
 
     Raises:
-        ValueError: it is no EXIF.
+        ValueError: The data is not EXIF.
     """
 
     def __init__(self, exif: bytes) -> None:
@@ -49,111 +49,112 @@ class Directories:
         if order is None:
             raise ValueError("EXIF without a byte order")
         self._order = order
-        self.first = self._number("I", 4)
+        self.first_directory = self._read_number("I", 4)
 
-    def _number(self, code: str, position: int) -> int:
+    def _read_number(self, code: str, position: int) -> int:
         try:
             return int(struct.unpack_from(self._order + code, self.data, position)[0])
         except struct.error as error:
             raise ValueError("EXIF that ends too early") from error
 
     def entries(self, directory: int) -> Iterator[Entry]:
-        """The fields of the directory at that position."""
-        for number in range(self._number("H", directory)):
+        """Yield the fields of the directory at position *directory*."""
+        for number in range(self._read_number("H", directory)):
             position = directory + 2 + 12 * number
             yield Entry(
-                position, self._number("H", position), self._number("H", position + 2), self._number("I", position + 4)
+                position,
+                self._read_number("H", position),
+                self._read_number("H", position + 2),
+                self._read_number("I", position + 4),
             )
 
-    def next_pointer(self, directory: int) -> int:
-        """Position of the link to the following directory."""
-        return directory + 2 + 12 * self._number("H", directory)
+    def next_link(self, directory: int) -> int:
+        """Return the position of the link to the next directory."""
+        return directory + 2 + 12 * self._read_number("H", directory)
 
     def value(self, entry: Entry) -> int:
-        """The first value of a field of whole numbers, or an offset."""
-        return self._number("H" if entry.type == SHORT else "I", entry.position + 8)
+        """Return the first value of a field of integers, or an offset."""
+        return self._read_number("H" if entry.type == SHORT else "I", entry.position + 8)
 
-    def put(self, entry: Entry, value: int) -> None:
-        """Make one whole number the value of a field."""
+    def set_value(self, entry: Entry, value: int) -> None:
+        """Replace the value of a field by one integer."""
         kind = SHORT if entry.type == SHORT and value < 1 << 16 else LONG
         packed = struct.pack(self._order + ("H" if kind == SHORT else "I"), value).ljust(4, b"\0")
         struct.pack_into(self._order + "HHI4s", self.data, entry.position, entry.tag, kind, 1, packed)
 
-    def find(self, directory: int, tag: int) -> Entry | None:
-        """The field of that tag."""
-        return next((entry for entry in self.entries(directory) if entry.tag == tag), None)
-
-    def drop(self, directory: int, tags: set[int]) -> None:
-        """Take fields out of a directory. The others move up inside it; what they point to stays."""
-        end = self.next_pointer(directory) + 4
+    def remove_fields(self, directory: int, tags: set[int]) -> None:
+        """Remove fields from a directory. The other fields move up inside it; the values they point to stay."""
+        end = self.next_link(directory) + 4
         entries = list(self.entries(directory))
-        kept = [bytes(self.data[e.position : e.position + 12]) for e in entries if e.tag not in tags]
-        body = struct.pack(self._order + "H", len(kept)) + b"".join(kept) + bytes(self.data[end - 4 : end])
+        remaining = [bytes(self.data[e.position : e.position + 12]) for e in entries if e.tag not in tags]
+        body = struct.pack(self._order + "H", len(remaining)) + b"".join(remaining) + bytes(self.data[end - 4 : end])
         self.data[directory:end] = body.ljust(end - directory, b"\0")
 
-    def unlink_thumbnail(self) -> None:
-        """Drop the second directory and blank the pictures that it points to."""
-        link = self.next_pointer(self.first)
-        second = self._number("I", link) if link + 4 <= len(self.data) else 0
+    def remove_thumbnail(self) -> None:
+        """Unlink the second directory, and overwrite it and the thumbnails that it points to with zeros."""
+        link = self.next_link(self.first_directory)
+        second = self._read_number("I", link) if link + 4 <= len(self.data) else 0
         self.data[link : link + 4] = bytes(4)[: max(0, len(self.data) - link)]
         if not 0 < second < len(self.data) - 2:
             return
         entries = {entry.tag: entry for entry in self.entries(second)}
-        for start_tag, length_tag in PICTURES.items():
-            if start_tag in entries and length_tag in entries and entries[start_tag].values == 1:
-                start, length = self.value(entries[start_tag]), self.value(entries[length_tag])
-                self._blank(start, length)
-        self._blank(second, self.next_pointer(second) + 4 - second)
+        for offset_tag, length_tag in THUMBNAIL_TAGS.items():
+            if offset_tag in entries and length_tag in entries and entries[offset_tag].value_count == 1:
+                self._erase(self.value(entries[offset_tag]), self.value(entries[length_tag]))
+        self._erase(second, self.next_link(second) + 4 - second)
 
-    def _blank(self, start: int, length: int) -> None:
+    def _erase(self, start: int, length: int) -> None:
         end = min(start + length, len(self.data))
         if not 8 <= start < end:
             return
         if end == len(self.data):
-            del self.data[start:]  # usually: cameras write the thumbnail last
+            del self.data[start:]  # the usual case: cameras write the thumbnail last
         else:
             self.data[start:end] = bytes(end - start)
 
 
-def adapted(exif: bytes, size: tuple[int, int], turned: bool) -> bytes:
-    """EXIF that is true of a crop: size, orientation; no thumbnail, no positions of subjects.
+def update_for_crop(exif: bytes, size: tuple[int, int], upright: bool) -> bytes:
+    """Update EXIF for a crop: set size and orientation, remove the thumbnail and the position of the subject.
 
     Args:
-        exif: from the byte order on, with or without JPEG's prefix.
+        exif: EXIF data, with or without the prefix that it has in a JPEG.
         size: (width, height) of the crop as it is stored.
-        turned: the crop is stored upright.
+        upright: True if the crop is stored upright, False if it keeps the photo's orientation tag.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: The EXIF data is damaged.
     """
-    found = Directories(exif)
-    found.unlink_thumbnail()
-    for entry in list(found.entries(found.first)):
-        if entry.tag == ORIENTATION and turned:
-            found.put(entry, 1)
+    editor = ExifEditor(exif)
+    editor.remove_thumbnail()
+    for entry in list(editor.entries(editor.first_directory)):
+        if entry.tag == ORIENTATION and upright:
+            editor.set_value(entry, 1)
         elif entry.tag in (WIDTH, HEIGHT):
-            found.put(entry, size[entry.tag == HEIGHT])
+            editor.set_value(entry, size[entry.tag == HEIGHT])
         elif entry.tag == EXIF_IFD:
-            details = found.value(entry)
-            for detail in list(found.entries(details)):
-                if detail.tag in (EXIF_WIDTH, EXIF_HEIGHT):
-                    found.put(detail, size[detail.tag == EXIF_HEIGHT])
-            if any(detail.tag in SUBJECT for detail in found.entries(details)):
-                found.drop(details, SUBJECT)
-    return bytes(found.data)
+            _update_exif_directory(editor, editor.value(entry), size)
+    return bytes(editor.data)
+
+
+def _update_exif_directory(editor: ExifEditor, directory: int, size: tuple[int, int]) -> None:
+    for entry in list(editor.entries(directory)):
+        if entry.tag in (EXIF_WIDTH, EXIF_HEIGHT):
+            editor.set_value(entry, size[entry.tag == EXIF_HEIGHT])
+    if any(entry.tag in SUBJECT_TAGS for entry in editor.entries(directory)):
+        editor.remove_fields(directory, SUBJECT_TAGS)
 
 
 def without_orientation(exif: bytes) -> bytes:
-    """EXIF without the orientation tag.
+    """Return EXIF without its orientation tag.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: The EXIF data is damaged.
     """
-    found = Directories(exif)
-    found.drop(found.first, {ORIENTATION})
-    return bytes(found.data)
+    editor = ExifEditor(exif)
+    editor.remove_fields(editor.first_directory, {ORIENTATION})
+    return bytes(editor.data)
 
 
 def orientation_only(orientation: int) -> bytes:
-    """The smallest EXIF that says how a photo is to be turned."""
+    """Return the smallest EXIF data that has an orientation."""
     return b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", ORIENTATION, SHORT, 1, orientation, 0) + bytes(4)

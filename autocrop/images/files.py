@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what a run that was killed left of them."""
+"""Write files atomically, and clean up after runs that were killed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pathlib import Path
 
 from autocrop.errors import PhotoError
 
-TEMPORARY = re.compile(r"\.autocrop-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
-"""Names of temporary files: machine, process, chance."""
-SURELY_DEAD = 24 * 3600.0
-"""Seconds after which a temporary file is nobody's any more, whatever machine it comes from. Writing takes seconds."""
+TEMPORARY_NAME = re.compile(r"\.autocrop-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
+"""Name of a temporary file: machine, process ID, random number."""
+MAX_AGE = 24 * 3600.0
+"""Seconds after which a temporary file counts as abandoned, even one from another machine. Writing takes seconds."""
 _STARTED = time.time()
 
 
 def write_atomically(path: Path, content: bytes, like: Path | None = None) -> None:
-    """Write a file under a temporary name beside its own and rename it: it is there whole, or not at all.
+    """Write a file under a temporary name in the same folder, then rename it, so that it is never incomplete.
 
     Args:
-        path: of the file.
-        content: of the file.
-        like: a file whose modification time it gets: photo libraries sort by it.
+        path: Path of the file. Missing folders are created.
+        content: Content of the file.
+        like: File whose modification time is copied, since photo libraries sort by it.
 
     Raises:
-        PhotoError: the folder cannot be made or written to.
+        PhotoError: The folder cannot be created, or the file cannot be written.
     """
     temporary = path.with_name(f".autocrop-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -48,48 +48,48 @@ def write_atomically(path: Path, content: bytes, like: Path | None = None) -> No
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files in *folder* that a process wrote which is no more; nobody else's."""
+    """Delete the temporary files of autocrop in *folder* whose process no longer runs."""
     try:
-        leftovers = [folder / name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)]  # noqa: PTH208 - quick
-    except OSError:  # there is none yet, or nobody may look into it
+        names = os.listdir(folder)  # noqa: PTH208 - faster than Path.iterdir
+    except OSError:  # the folder does not exist yet, or may not be read
         return
-    for path in leftovers:
+    for path in (folder / name for name in names if TEMPORARY_NAME.fullmatch(name)):
         try:
             if _is_abandoned(path):
                 path.unlink()
-        except OSError:  # somebody else was quicker
+        except OSError:  # another process deleted it first
             continue
 
 
 def _is_abandoned(path: Path) -> bool:
-    match = TEMPORARY.fullmatch(path.name)
+    match = TEMPORARY_NAME.fullmatch(path.name)
     assert match is not None
-    # Not the modification time, which is that of the photo.
+    # The modification time says nothing, since it is copied from the photo.
     changed = path.stat().st_ctime
-    if changed < time.time() - SURELY_DEAD:
+    if changed < time.time() - MAX_AGE:
         return True
     if match[1] != _machine():
         return False
     process = int(match[2])
-    if process == os.getpid():  # in a container every run may have the same number
+    if process == os.getpid():  # in a container, every run may have the same process ID
         return changed < _STARTED
     return not _is_running(process)
 
 
 def _is_running(process: int) -> bool:
-    """Whether there is such a process. Where asking is no simple matter, the answer is yes."""
+    """Return False if no process has that ID. On Windows, where this is hard to find out, always return True."""
     if os.name == "nt":
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # the process belongs to another user
         return True
     return True
 
 
 @functools.cache
 def _machine() -> str:
-    """Tells machines apart that write to one network drive."""
+    """Return an identifier of this machine, since several may write to one network drive."""
     return f"{zlib.crc32(platform.node().encode()):08x}"

@@ -1,8 +1,8 @@
-"""Crops of JPEGs without recompression: whole blocks are copied as they are, by libjpeg-turbo.
+"""Lossless crops of JPEGs: libjpeg-turbo copies whole blocks without recompressing them.
 
-It is reached through the package ``turbojpeg`` (the extra ``[lossless]``; wheels with the library inside), or where
-that has no wheel through the program ``jpegtran``. A crop must begin on the grid of blocks (MCUs) that are stored
-together, 8 or 16 pixels apart; where it ends is free.
+libjpeg-turbo is called through the package ``turbojpeg`` (the extra ``[lossless]``, whose wheels include the library)
+or, where that has no wheel, through the program ``jpegtran``. The left and top edges of a crop must lie on the grid of
+MCUs (minimum coded units), which are 8 or 16 pixels wide and high. The right and bottom edges may be anywhere.
 """
 
 from __future__ import annotations
@@ -15,38 +15,39 @@ from PIL import Image
 
 from autocrop.errors import PhotoError
 from autocrop.geometry.boxes import PixelBox
-from autocrop.images.orientation import to_stored, to_upright
+from autocrop.images.orientation import SIDEWAYS, to_stored, to_upright
 
 Grid = tuple[int, int]
-"""(width, height) of the blocks that are stored together, in pixels of the stored photo."""
-HELP = (
+"""(width, height) of an MCU in pixels of the stored photo."""
+INSTALL_HINT = (
     "pip install 'autocrop-photo[lossless]', or install jpegtran (Debian: libjpeg-turbo-progs, Homebrew: jpeg-turbo)."
 )
 
 
 def grid_of(image: Image.Image) -> Grid:
-    """The grid of an opened JPEG."""
+    """Return the grid of an opened JPEG."""
     layers: list[Any] = getattr(image, "layer", [])
-    if len(layers) <= 1:  # blocks of a single component are stored one by one
+    if len(layers) <= 1:  # a single component is stored in blocks of 8x8 pixels
         return 8, 8
     return 8 * max(layer[1] for layer in layers), 8 * max(layer[2] for layer in layers)
 
 
-def snapped(box: PixelBox, size: tuple[int, int], orientation: int, grid: Grid, keep_size: bool) -> PixelBox:
-    """The box nearest to *box* that can be cut losslessly.
+def snap_to_grid(box: PixelBox, size: tuple[int, int], orientation: int, grid: Grid, keep_size: bool) -> PixelBox:
+    """Return the box nearest to *box* that can be cropped losslessly.
 
     Args:
-        box: of the upright photo.
+        box: (left, top, right, bottom) in the upright photo.
         size: (width, height) of the upright photo.
-        orientation: EXIF's, of the stored photo.
-        grid: of the stored photo.
-        keep_size: move the box, so that its ratio stays exact; otherwise extend it, so that nothing in it is lost.
+        orientation: EXIF orientation of the stored photo, 1 to 8.
+        grid: Grid of the stored photo.
+        keep_size: True to move the box, so that its aspect ratio stays exact; False to extend it, so that it still
+            contains all of *box*.
     """
     left, top, right, bottom = to_stored(box, *size, orientation)
-    width, height = size[::-1] if orientation >= 5 else size
+    width, height = size[::-1] if orientation in SIDEWAYS else size
     x, y = left - left % grid[0], top - top % grid[1]
     if keep_size:
-        # Not only downwards: the nearer line of the grid, if the box fits there.
+        # The next grid line may be nearer. Use it if the box fits there.
         if 2 * (left - x) > grid[0] and x + grid[0] + right - left <= width:
             x += grid[0]
         if 2 * (top - y) > grid[1] and y + grid[1] + bottom - top <= height:
@@ -56,22 +57,22 @@ def snapped(box: PixelBox, size: tuple[int, int], orientation: int, grid: Grid, 
 
 
 def crop_jpeg(data: bytes, box: PixelBox, progressive: bool) -> bytes:
-    """A JPEG of the part of another inside *box*, with the same coefficients and without metadata.
+    """Crop a JPEG without changing its coefficients. The result has no metadata.
 
     Args:
-        data: the JPEG.
-        box: of the stored photo; its left and top are on the grid.
-        progressive: how to order the coefficients.
+        data: Content of the JPEG.
+        box: (left, top, right, bottom) in the stored photo; left and top lie on the grid.
+        progressive: True to write a progressive JPEG.
 
     Raises:
-        PhotoError: neither libjpeg-turbo's package nor its program is installed.
-        ValueError: the JPEG is damaged, or of a kind that cannot be cut.
+        PhotoError: Neither the package ``turbojpeg`` nor the program ``jpegtran`` is installed.
+        ValueError: The JPEG is damaged, or of a kind that libjpeg-turbo cannot crop.
     """
     left, top, right, bottom = box
     try:
         from turbojpeg import transform
-    except ImportError:  # not there, or another package of that name
-        return _with_program(data, box, progressive)
+    except ImportError:  # not installed, or a different package of that name
+        return _crop_with_jpegtran(data, box, progressive)
     try:
         return bytes(
             transform(
@@ -91,15 +92,16 @@ def crop_jpeg(data: bytes, box: PixelBox, progressive: bool) -> bytes:
         raise ValueError(str(error)) from error
 
 
-def _with_program(data: bytes, box: PixelBox, progressive: bool) -> bytes:
+def _crop_with_jpegtran(data: bytes, box: PixelBox, progressive: bool) -> bytes:
     program = shutil.which("jpegtran")
     if program is None:
-        raise PhotoError(f"Lossless crops need libjpeg-turbo: {HELP}")
+        raise PhotoError(f"Lossless crops need libjpeg-turbo: {INSTALL_HINT}")
     left, top, right, bottom = box
-    where = f"{right - left}x{bottom - top}+{left}+{top}"
-    order = "-progressive" if progressive else "-optimize"
-    done = subprocess.run([program, "-copy", "none", order, "-crop", where], input=data, capture_output=True)
-    # Status 2 is a warning: of a file that is cut short jpegtran fills the rest with gray.
-    if done.returncode:
-        raise ValueError(done.stderr.decode(errors="replace").strip() or f"jpegtran failed with {done.returncode}")
-    return done.stdout
+    area = f"{right - left}x{bottom - top}+{left}+{top}"
+    mode = "-progressive" if progressive else "-optimize"
+    process = subprocess.run([program, "-copy", "none", mode, "-crop", area], input=data, capture_output=True)
+    # Status 2 means a warning, and must fail, too: jpegtran fills the rest of a truncated file with gray.
+    if process.returncode:
+        message = process.stderr.decode(errors="replace").strip()
+        raise ValueError(message or f"jpegtran failed with status {process.returncode}")
+    return process.stdout

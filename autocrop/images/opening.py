@@ -1,4 +1,4 @@
-"""From a path or bytes to the decoder that reads it, or to a sentence that says why there is none."""
+"""Open a photo: choose the decoder for a path or bytes, or explain why the photo cannot be read."""
 
 from __future__ import annotations
 
@@ -9,79 +9,86 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
-from autocrop.images import raw
-from autocrop.images.decoding import Decoder, DeepDecoder, PillowDecoder, check_is_whole, is_deep
-from autocrop.images.pixels import pillow_limit
-from autocrop.images.raw import too_large
-from autocrop.images.saving import HEIF_SUFFIXES
+from autocrop.images.containers import may_have_more_scans
+from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
+from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
+from autocrop.images.limits import MAX_PIXELS, pillow_limit, too_large
+from autocrop.images.raw import RawDecoder
 
-MAX_PIXELS = 500_000_000
-"""By default. The largest backs for cameras have 150 megapixels, stitched panoramas a few hundred; 500 take 1.5 GB of
-memory as RGB, which most computers have. Bombs claim thousands."""
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "PPM", "TGA", "HEIF")
-"""Pillow's formats that are photos. Of its others some start programs (EPS) or are exotic, and more open to attack."""
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp")
-) | {*HEIF_SUFFIXES, *raw.SUFFIXES}
-"""Extensions of the files in a folder that are taken for photos. A file that is named may have any."""
-BLOCK = 4096
-"""Bytes: the least that file systems lose. EXIF at the end of a file may have some zeros of its own."""
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
-"""How files begin whose metadata and coding lie between other parts: JPEG, PNG, WebP."""
-BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-"""Of ISO base media files that are HEIF; AVIF, too, has the last two, and is asked first."""
+"""First bytes of JPEG, PNG and WebP files. They are read whole, since their metadata may be anywhere in the file."""
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+"""Brands of HEIF files (ISO base media). AVIF files may have the last two as well; Pillow recognizes those first."""
+HEAD_SIZE = 1 << 16
+"""Bytes at the beginning of a file that are enough to recognize its format and to find an AVIF's bit depth."""
+BLOCK_SIZE = 4096
+"""Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
+MAX_SCANS = 1000
+"""Scans of a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
+SCAN_MARKER, END_MARKER = b"\xff\xda", b"\xff\xd9"
 
 
 def open_decoder(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Decoder:
     """Open a photo without decoding it.
 
+    Args:
+        source: Path or content of the file.
+        name: Name of the photo in error messages.
+        max_pixels: Limit on the number of pixels.
+
     Raises:
-        PhotoError: it does not exist, is empty, is no photo in a format that can be read, is damaged or too large.
+        PhotoError: The file does not exist, is empty, is not a photo in a supported format, is damaged, or has too
+            many pixels.
     """
-    head = _head(source, name)
+    head = _read_head(source, name)
     if not head:
         raise PhotoError(f"{name} is empty (0 bytes).")
     suffix = Path(name).suffix.lower()
-    if suffix in raw.SUFFIXES and not head.startswith(READ_WHOLE):
-        return raw.RawDecoder(source, name, max_pixels)
+    if suffix in RAW_SUFFIXES and not head.startswith(READ_WHOLE):
+        return RawDecoder(source, name, max_pixels)
     try:
-        return _open(source, head, name, max_pixels)
+        return _open_with_pillow(source, head, name, max_pixels)
     except UnidentifiedImageError as error:
-        if (head[4:8] == b"ftyp" and head[8:12] in BRANDS) or suffix in HEIF_SUFFIXES:
-            if not enable_heif():
-                raise PhotoError(
-                    f"{name} is a HEIC photo. To read it: pip install 'autocrop-photo[heif]'. "
-                    "Or export it as JPEG, PNG or TIFF first."
-                ) from error
-            try:
-                return _open(source, head, name, max_pixels)
-            except UnidentifiedImageError as again:
-                raise damaged(name, "no HEIC picture in it") from again
+        if (head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS) or suffix in HEIF_SUFFIXES:
+            return _open_heif(source, head, name, max_pixels)
         raise PhotoError(
             f"{name} is not a photo in a format that autocrop can read (JPEG, PNG, WebP, AVIF, TIFF, GIF, HEIC, raw)."
         ) from error
 
 
-def _open(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
+def _open_heif(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
+    """Open a file that Pillow could not identify before HEIF was enabled."""
+    if not enable_heif():
+        raise PhotoError(
+            f"{name} is a HEIC photo. To read it, run: pip install 'autocrop-photo[heif]'. "
+            "Or export it as JPEG, PNG or TIFF first."
+        )
+    try:
+        return _open_with_pillow(source, head, name, max_pixels)
+    except UnidentifiedImageError as error:
+        raise damaged(name, "it contains no HEIC picture") from error
+
+
+def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
     try:
         if isinstance(source, Path) and head.startswith(READ_WHOLE):
             data = source.read_bytes()
         else:
             data = b"" if isinstance(source, Path) else source
         with pillow_limit(max_pixels), warnings.catch_warnings():
-            # Pillow warns of what may be a bomb, and of damaged EXIF.
+            # Pillow warns about possible decompression bombs and about damaged EXIF.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data) if data else source, formats=_formats())
+            image = Image.open(io.BytesIO(data) if data else source, formats=installed_readable_formats())
             if image.width * image.height > max_pixels:
-                raise PhotoError(too_large(name, image.width, image.height, max_pixels))
+                raise too_large(name, image.size, max_pixels)
             if image.format in ("JPEG", "MPO"):
-                check_is_whole(data, len(image.getbands()))
+                _check_jpeg(data, len(image.getbands()))
             if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
                 raise PhotoError("its end is missing")
             if image.format == "AVIF" and isinstance(source, Path):
                 data = head
-            if is_deep(image):
-                return DeepDecoder(image, data, data or source)
+            if has_sixteen_bit_color(image):
+                return SixteenBitDecoder(image, data, data or source)
             return PillowDecoder(image, data)
     except UnidentifiedImageError:
         raise
@@ -91,46 +98,47 @@ def _open(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Deco
         ) from error
     except PhotoError as error:
         raise error if name in str(error) else damaged(name, error) from error
-    except Exception as error:  # whatever a codec raises, the file is at fault
+    except Exception as error:  # codecs raise all kinds of exceptions for damaged files
         raise damaged(name, error) from error
 
 
+def _check_jpeg(data: bytes, components: int) -> None:
+    """Reject JPEGs that Pillow would decode to a half-gray picture, or only after hours.
+
+    Args:
+        data: Content of the file.
+        components: Components of a pixel. A decoder stops after a scan that has all of them.
+
+    Raises:
+        PhotoError: The end is missing and filled with zeros, as in an interrupted copy, or there are more scans than
+            any encoder writes.
+    """
+    # Searching megabytes is slow, so the quick checks come first.
+    if data.endswith(bytes(64)) and data.find(END_MARKER, data.rfind(SCAN_MARKER)) < 0:
+        raise PhotoError("its end is missing")
+    if may_have_more_scans(data, components) and data.count(SCAN_MARKER) > MAX_SCANS:
+        raise PhotoError(f"it has more than {MAX_SCANS} scans")
+
+
 def _ends_in_zeros(source: Path | bytes) -> bool:
-    """Whether a file ends in a block of zeros, as a copy does that broke off; compressed pictures never do."""
+    """Return True if a file ends in a block of zeros, as after an interrupted copy. Compressed pictures never do."""
     if isinstance(source, bytes):
-        return source.endswith(bytes(BLOCK))
+        return source.endswith(bytes(BLOCK_SIZE))
     with source.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - BLOCK))
-        return size > BLOCK and not any(file.read())
+        file.seek(max(0, size - BLOCK_SIZE))
+        return size > BLOCK_SIZE and not any(file.read())
 
 
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def enable_heif() -> bool:
-    """Let Pillow read and write HEIC, if the extra ``[heif]`` is installed."""
-    try:
-        import pillow_heif
-    except ImportError:
-        return False
-    if "HEIF" not in Image.OPEN:
-        Image.init()
-        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-    return True
-
-
-def _head(source: Path | bytes, name: str) -> bytes:
-    """The first bytes of a file."""
+def _read_head(source: Path | bytes, name: str) -> bytes:
+    """Read the beginning of a file."""
     if isinstance(source, bytes):
-        return source[: 1 << 16]
+        return source[:HEAD_SIZE]
     try:
         with source.open("rb") as file:
-            return file.read(1 << 16)
+            return file.read(HEAD_SIZE)
     except FileNotFoundError as error:
-        raise PhotoError(_missing(source)) from error
+        raise _not_found(source) from error
     except IsADirectoryError as error:
         raise PhotoError(
             f"{name} is a folder, not a photo. Name the photos in it, for example {name}/*.jpg."
@@ -139,16 +147,21 @@ def _head(source: Path | bytes, name: str) -> bytes:
         raise PhotoError(f"{name} cannot be read ({error.strerror or error}).") from error
 
 
-def _missing(path: Path) -> str:
-    """Why a path that does not exist may have been given."""
+def _not_found(path: Path) -> PhotoError:
+    """Return the error for a path that does not exist, with advice for common mistakes."""
     if str(path).startswith(("http:/", "https:/")):
-        return f"{path} is an address. Download the photo first."
+        return PhotoError(f"{path} is a web address. Download the photo first.")
     if any(sign in path.name for sign in "*?["):
-        return f"{path} matches no file. Upper and lower case differ: *.JPG is not *.jpg."
-    return f"{path} does not exist."
+        return PhotoError(f"{path} matches no file. Upper and lower case matter: *.JPG does not match *.jpg.")
+    return PhotoError(f"{path} does not exist.")
 
 
-def damaged(name: str, error: object) -> PhotoError:
-    """The sentence for a file that its decoder cannot make sense of."""
-    reason = " ".join(str(error).split()).rstrip(".")  # some decoders' reasons are of several lines
-    return PhotoError(f"{name} is damaged or cut short ({reason}). Get the file again from its source.")
+def damaged(name: str, reason: object) -> PhotoError:
+    """Return the error for a file that its decoder cannot read.
+
+    Args:
+        name: Name of the photo.
+        reason: The decoder's exception, or a description.
+    """
+    text = " ".join(str(reason).split()).rstrip(".")  # some decoders' messages have several lines
+    return PhotoError(f"{name} is damaged or cut short ({text}). Get a new copy from its source.")

@@ -1,4 +1,4 @@
-"""The eight EXIF orientations: pixels and boxes between the frame that is stored and the upright one that is seen."""
+"""The eight EXIF orientations: convert pixels and boxes between the stored photo and the upright one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from autocrop.geometry.boxes import PixelBox
 
 ORIENTATION = 0x0112
-"""The EXIF tag."""
+"""EXIF tag of the orientation, a value from 1 to 8."""
 SIDEWAYS = (5, 6, 7, 8)
-"""Its values that swap width and height."""
+"""Orientations that swap width and height."""
 MIRRORED_X = (2, 3, 7, 8)
+"""Orientations whose stored photo is the upright one, transposed if :data:`SIDEWAYS`, then mirrored left to right."""
 MIRRORED_Y = (3, 4, 6, 7)
-"""How a stored frame of each orientation is made from the upright one: after the swap, mirrored along x, along y."""
+"""Orientations whose stored photo is the upright one, transposed if :data:`SIDEWAYS`, then mirrored top to bottom."""
 
 
 def upright_pixels(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Stored pixels ``[h, w, ...]`` as they are meant to be seen; a view."""
+    """Turn stored pixels ``[h, w, ...]`` upright; returns a view."""
     if orientation in MIRRORED_X:
         array = array[:, ::-1]
     if orientation in MIRRORED_Y:
@@ -27,13 +28,13 @@ def upright_pixels(array: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def to_stored(box: PixelBox, width: int, height: int, orientation: int) -> PixelBox:
-    """A box of the upright photo in the pixels of the stored one.
+    """Convert a box from pixels of the upright photo to pixels of the stored one.
 
     Args:
-        box: (left, top, right, bottom).
-        width: of the upright photo.
-        height: of the upright photo.
-        orientation: 1 to 8.
+        box: (left, top, right, bottom) in the upright photo.
+        width: Width of the upright photo.
+        height: Height of the upright photo.
+        orientation: EXIF orientation of the stored photo, 1 to 8.
     """
     left, top, right, bottom = box
     if orientation in SIDEWAYS:
@@ -47,13 +48,13 @@ def to_stored(box: PixelBox, width: int, height: int, orientation: int) -> Pixel
 
 
 def to_upright(box: PixelBox, width: int, height: int, orientation: int) -> PixelBox:
-    """A box of the stored photo in the pixels of the upright one: the inverse of :func:`to_stored`.
+    """Convert a box from pixels of the stored photo to pixels of the upright one: the inverse of :func:`to_stored`.
 
     Args:
-        box: (left, top, right, bottom).
-        width: of the stored photo.
-        height: of the stored photo.
-        orientation: 1 to 8.
+        box: (left, top, right, bottom) in the stored photo.
+        width: Width of the stored photo.
+        height: Height of the stored photo.
+        orientation: EXIF orientation of the stored photo, 1 to 8.
     """
     left, top, right, bottom = box
     if orientation in MIRRORED_X:

@@ -1,4 +1,4 @@
-"""Camera raw through rawpy, which wraps LibRaw: the extra ``[raw]``."""
+"""Decoder for camera raw, through rawpy, which wraps LibRaw. It is installed with the extra ``[raw]``."""
 
 from __future__ import annotations
 
@@ -9,37 +9,30 @@ import numpy as np
 from PIL import Image
 
 from autocrop.errors import PhotoError
-from autocrop.images import metadata as md
-from autocrop.images import tiff
+from autocrop.images import metadata_reader, tiff
+from autocrop.images.encoding import Encoding
+from autocrop.images.limits import too_large
 from autocrop.images.metadata import Metadata
-from autocrop.images.pixels import Deep
-from autocrop.images.saving import Coding
+from autocrop.images.orientation import SIDEWAYS
+from autocrop.images.pixels import SixteenBitArray
 
-# fmt: off
-SUFFIXES = frozenset((
-    ".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dcs", ".dng", ".erf", ".fff",
-    ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf",
-    ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-))
-"""Extensions of the raw formats that LibRaw reads."""
-# fmt: on
-ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
-"""LibRaw's ``flip`` as EXIF's orientation."""
+ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
+"""EXIF orientation for each value of LibRaw's ``flip``."""
 MAKER_NOTE = 37500
-SIGNATURES = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0"}
-"""Raw formats that are TIFF but for their first bytes: Olympus and Panasonic."""
+TIFF_SIGNATURES = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0"}
+"""Raw formats of Olympus and Panasonic, which are TIFF files except for their first four bytes."""
 
 
 class RawDecoder:
-    """A camera raw photo, developed with the camera's white balance, as dcraw would.
+    """Develops a camera raw photo with the camera's white balance, as dcraw does.
 
     Args:
-        source: path or content.
-        name: for messages.
-        max_pixels: more are refused before anything is decoded.
+        source: Path or content of the file.
+        name: Name of the photo in error messages.
+        max_pixels: Limit on the number of pixels, checked before anything is decoded.
 
     Raises:
-        PhotoError: rawpy is not installed, LibRaw cannot read it, or it is too large.
+        PhotoError: rawpy is not installed, LibRaw cannot read the file, or it has too many pixels.
     """
 
     format: str | None = "RAW"
@@ -50,7 +43,7 @@ class RawDecoder:
             import rawpy
         except ImportError as error:
             raise PhotoError(
-                f"{name} is a camera raw photo. To read it: pip install 'autocrop-photo[raw]'. "
+                f"{name} is a camera raw photo. To read it, run: pip install 'autocrop-photo[raw]'. "
                 "Or export it as JPEG, PNG or TIFF first."
             ) from error
         try:
@@ -58,24 +51,24 @@ class RawDecoder:
             sizes = self._raw.sizes
         except rawpy.LibRawError as error:
             reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise PhotoError(f"{name} is no raw photo that LibRaw can read ({reason}).") from error
-        width, height = sizes.width, sizes.height
-        if max(width * height, sizes.raw_width * sizes.raw_height) > max_pixels:
-            raise PhotoError(too_large(name, width, height, max_pixels))
-        self.orientation = ORIENTATIONS.get(sizes.flip, 1)
-        self.size = (height, width) if self.orientation >= 5 else (width, height)
-        self.coding = Coding(None, "RGB")
-        self.metadata = _metadata(source)
+            raise PhotoError(f"{name} is not a raw photo that LibRaw can read ({reason}).") from error
+        size = sizes.width, sizes.height
+        if max(sizes.width * sizes.height, sizes.raw_width * sizes.raw_height) > max_pixels:
+            raise too_large(name, size, max_pixels)
+        self.orientation = ORIENTATION_OF_FLIP.get(sizes.flip, 1)
+        self.size = size[::-1] if self.orientation in SIDEWAYS else size
+        self.encoding = Encoding(None, "RGB")
+        self.metadata = _read_metadata(source)
 
-    def small(self) -> Image.Image:
-        """See :class:`autocrop.images.decoding.Decoder`: half the size, which needs no interpolation of colors."""
+    def decode_preview(self) -> Image.Image:
+        """Decode at half the size, which needs no demosaicing; see :class:`autocrop.images.decoding.Decoder`."""
         return Image.fromarray(self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
 
-    def full(self) -> Deep:
-        """See :class:`autocrop.images.decoding.Decoder`: 16 bits a channel, sRGB."""
+    def decode(self) -> SixteenBitArray:
+        """Decode to sRGB with 16 bits per channel; see :class:`autocrop.images.decoding.Decoder`."""
         array = self._raw.postprocess(use_camera_wb=True, output_bps=16)
         if (array.shape[1], array.shape[0]) != self.size:
-            raise ValueError("its size is not what its header says")
+            raise ValueError("its size differs from the size in its header")
         return np.ascontiguousarray(array)
 
     @property
@@ -84,21 +77,13 @@ class RawDecoder:
         return []
 
 
-def _metadata(source: Path | bytes) -> Metadata:
-    """EXIF and XMP of the raw formats that are built like TIFF, most of them; else nothing."""
+def _read_metadata(source: Path | bytes) -> Metadata:
+    """Read EXIF and XMP from raw formats that are built like TIFF, as most are. Other formats yield no metadata."""
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
-        order, directory = tiff.read(io.BytesIO(SIGNATURES.get(data[:4], data[:4]) + data[4:]))
-        # Its offsets are true in the raw file only, and it may hold the whole picture.
+        order, directory = tiff.read(io.BytesIO(TIFF_SIGNATURES.get(data[:4], data[:4]) + data[4:]))
+        # The offsets in a maker note are valid only in the raw file, and it may contain a whole preview.
         directory.get(tiff.EXIF_IFD, tiff.Value(tiff.LONG)).directory.pop(MAKER_NOTE, None)
-        return Metadata(**md.of_directory(order, directory))
+        return metadata_reader.from_directory(order, directory)
     except (ValueError, OSError):
         return Metadata()
-
-
-def too_large(name: str, width: int, height: int, limit: int) -> str:
-    """The sentence for a photo with more pixels than are allowed."""
-    return (
-        f"{name} has {width}x{height} = {width * height:,} pixels, more than the limit of {limit:,}. "
-        "If you trust it, raise --max-pixels."
-    )

@@ -1,4 +1,4 @@
-"""Thumbnails of photos."""
+"""Small JPEGs of photos, for the contact sheet."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE, QUALITY = 400, 72
-"""Longer side in pixels and JPEG quality of the thumbnails: 15 to 30 KB each."""
+"""Longer side in pixels, and JPEG quality: such thumbnails have 15 to 30 KB."""
 
 
 def thumbnail(preview: NDArray[np.uint8]) -> bytes:
-    """A small JPEG of an upright photo, RGB ``[h, w, 3]``."""
+    """Return a thumbnail of an upright photo as the content of a JPEG file.
+
+    Args:
+        preview: The photo as RGB ``[h, w, 3]``.
+    """
     image = Image.fromarray(preview)
     image.thumbnail((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=QUALITY, optimize=True)
-    return encoded.getvalue()
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file.getvalue()

@@ -1,100 +1,98 @@
-"""Directories of TIFF files, EXIF and raw photos, read and written with every value's bytes as they are.
+"""Read and write the directories of TIFF files, EXIF and camera raw without decoding the values.
 
-Pillow's own classes decode values and encode them again, which costs names written in UTF-8 and whatever is unusual.
-The layout is that of TIFF 6.0, section 2.
+Pillow decodes the values and encodes them again, which loses text in UTF-8 and everything unusual.
+The layout is described in TIFF 6.0, section 2.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
 
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
-DIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
-"""Tags whose value is the place of another directory."""
-BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes of one value of each type."""
-SWAPPED = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-"""Bytes of what is stored in the file's byte order, by type; the others are single bytes."""
-LARGEST = 1 << 26
-"""Bytes of one value: more is damage."""
-MOST = 4096
-"""Fields of one directory: more is damage."""
+SUBDIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
+"""Tags whose value is the offset of another directory."""
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 1, 3, 4, 5, 7, 13
+"""Field types."""
+TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+"""Bytes of one value of each field type."""
+WORD_SIZES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+"""Bytes of the numbers that make up a value and depend on the byte order. The other field types are single bytes."""
+MAX_VALUE_BYTES = 1 << 26
+"""Longer values are a sign of damage."""
+MAX_FIELDS = 4096
+"""Directories with more fields are a sign of damage."""
+MAX_DEPTH = 2
+"""Deeper nesting is a sign of damage: the first directory points to EXIF, and EXIF to interoperability."""
 
 
 @dataclass
 class Value:
-    """One field's value. The bytes are in little-endian order, whatever the file's is."""
+    """The value of a field. Its bytes are little-endian, regardless of the file's byte order."""
 
     type: int
     content: bytes = b""
     directory: Directory = field(default_factory=dict)
-    """What the field points to, where it is one of :data:`DIRECTORIES`."""
+    """The directory that the field points to, if its tag is one of :data:`SUBDIRECTORIES`."""
 
     @property
     def count(self) -> int:
-        """How many numbers or characters."""
-        return len(self.content) // SIZES[self.type]
-
-    def numbers(self) -> list[int]:
-        """Whole numbers without sign; of other types none."""
-        code = {BYTE: "B", SHORT: "H", LONG: "I"}.get(self.type)
-        return list(struct.unpack(f"<{self.count}{code}", self.content)) if code else []
+        """Number of values of :attr:`type` in the field."""
+        return len(self.content) // TYPE_SIZES[self.type]
 
 
 Directory = dict[int, Value]
+"""Values by tag."""
 
 
 def shorts(*numbers: int) -> Value:
-    """A value of 16-bit numbers."""
+    """Return a value of unsigned 16-bit numbers."""
     return Value(SHORT, struct.pack(f"<{len(numbers)}H", *numbers))
 
 
 def rational(numerator: int, denominator: int) -> Value:
-    """A value of one fraction."""
-    return Value(5, struct.pack("<II", numerator, denominator))
+    """Return a value of one fraction."""
+    return Value(RATIONAL, struct.pack("<II", numerator, denominator))
 
 
 def read(file: BinaryIO) -> tuple[str, Directory]:
-    """The byte order, ``<`` or ``>``, and the first directory of a file; values that are damaged are left out.
+    """Return the byte order, ``<`` or ``>``, and the first directory of a file. Damaged values are left out.
 
     Raises:
-        ValueError: it is no TIFF.
+        ValueError: The file is not a TIFF.
     """
     file.seek(0)
-    head = file.read(8)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-    if order is None or len(head) < 8:
+    header = file.read(8)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
+    if order is None or len(header) < 8:
         raise ValueError("no TIFF directory")
-    return order, _directory(file, order, struct.unpack(order + "I", head[4:])[0], 0)
+    return order, _read_directory(file, order, struct.unpack(order + "I", header[4:])[0], 0)
 
 
-def _directory(file: BinaryIO, order: str, position: int, depth: int) -> Directory:
-    file.seek(position)
-    count = file.read(2)
-    if len(count) < 2 or depth > 2:
+def _read_directory(file: BinaryIO, order: str, offset: int, depth: int) -> Directory:
+    file.seek(offset)
+    head = file.read(2)
+    if len(head) < 2 or depth > MAX_DEPTH:
         return {}
-    (number,) = struct.unpack(order + "H", count)
-    if number > MOST:
+    (fields,) = struct.unpack(order + "H", head)
+    if fields > MAX_FIELDS:
         return {}
-    table = file.read(12 * number)
-    found: Directory = {}
+    table = file.read(12 * fields)
+    directory: Directory = {}
     for start in range(0, len(table) - 11, 12):
-        tag, kind, values = struct.unpack_from(order + "HHI", table, start)
-        size = SIZES.get(kind, 0) * values
-        if not 0 < size <= LARGEST:
+        tag, kind, count = struct.unpack_from(order + "HHI", table, start)
+        size = TYPE_SIZES.get(kind, 0) * count
+        if not 0 < size <= MAX_VALUE_BYTES:
             continue
         inline = table[start + 8 : start + 12]
-        if tag in DIRECTORIES and values == 1 and kind in (LONG, 13):
-            inside = _directory(file, order, struct.unpack(order + "I", inline)[0], depth + 1)
-            if inside:
-                found[tag] = Value(LONG, bytes(4), inside)
+        if tag in SUBDIRECTORIES and count == 1 and kind in (LONG, IFD):
+            subdirectory = _read_directory(file, order, struct.unpack(order + "I", inline)[0], depth + 1)
+            if subdirectory:
+                directory[tag] = Value(LONG, bytes(4), subdirectory)
             continue
         if size > 4:
             file.seek(struct.unpack(order + "I", inline)[0])
@@ -102,46 +100,55 @@ def _directory(file: BinaryIO, order: str, position: int, depth: int) -> Directo
         else:
             content = inline[:size]
         if len(content) == size:
-            found[tag] = Value(kind, _ordered(content, kind, order))
-    return found
+            directory[tag] = Value(kind, _swap_bytes(content, kind, order))
+    return directory
 
 
-def _ordered(content: bytes, kind: int, order: str) -> bytes:
-    """Bytes turned from a byte order to little-endian, or back."""
-    width = SWAPPED.get(kind, 1)
+def _swap_bytes(content: bytes, kind: int, order: str) -> bytes:
+    """Convert a value from the byte order *order* to little-endian, or back."""
+    width = WORD_SIZES.get(kind, 1)
     if order == "<" or width == 1:
         return content
     return np.frombuffer(content, f"u{width}").byteswap().tobytes()
 
 
-def written(directory: Directory, order: str, place: int) -> bytes:
-    """A directory, and all that it points to, for the place in a file at which it will stand (an even number)."""
+def serialize(directory: Directory, order: str, offset: int) -> bytes:
+    """Return a directory and everything it points to as bytes.
+
+    Args:
+        directory: The directory to write.
+        order: Byte order, ``<`` or ``>``.
+        offset: Position of the result in its file, an even number.
+    """
     tags = sorted(directory)
-    table_end = place + 2 + 12 * len(tags) + 4
-    table, behind = bytearray(struct.pack(order + "H", len(tags))), bytearray()
+    table_end = offset + 2 + 12 * len(tags) + 4
+    table, values = bytearray(struct.pack(order + "H", len(tags))), bytearray()
     for tag in tags:
         value = directory[tag]
-        content = _ordered(value.content, value.type, order)
+        content = _swap_bytes(value.content, value.type, order)
         if value.directory:
-            here = table_end + len(behind)
-            behind += written(value.directory, order, here)
-            content = struct.pack(order + "I", here)
+            position = table_end + len(values)
+            values += serialize(value.directory, order, position)
+            content = struct.pack(order + "I", position)
         elif len(content) > 4:
-            here = table_end + len(behind)
-            behind += content + b"\0" * (len(content) % 2)
-            content = struct.pack(order + "I", here)
+            position = table_end + len(values)
+            values += content + b"\0" * (len(content) % 2)
+            content = struct.pack(order + "I", position)
         table += struct.pack(order + "HHI4s", tag, value.type, value.count, content.ljust(4, b"\0"))
-    return bytes(table + bytes(4) + behind)
+    return bytes(table + bytes(4) + values)
 
 
-def standalone(directory: Directory, order: str) -> bytes:
-    """A file, or EXIF, of nothing but a directory."""
-    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + written(directory, order, 8)
+def serialize_file(directory: Directory, order: str) -> bytes:
+    """Return a TIFF file, or EXIF, that consists of one directory."""
+    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + serialize(directory, order, 8)
 
 
-def with_fields(data: bytes, change: Callable[[Directory], None]) -> bytes:
-    """A TIFF with its first directory changed. The new one stands at the end; pixels stay where they are."""
+def update_fields(data: bytes, fields: Directory) -> bytes:
+    """Return a TIFF file with fields added to its first directory, or replaced there.
+
+    The new directory is appended to the file; the pixels stay where they are.
+    """
     order, directory = read(io.BytesIO(data))
-    change(directory)
+    directory.update(fields)
     data += b"\0" * (len(data) % 2)
-    return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + written(directory, order, len(data))
+    return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + serialize(directory, order, len(data))

@@ -1,4 +1,4 @@
-"""Where the faces of a photo are: YuNet (Wu et al., Machine Intelligence Research 2023) in OpenCV's own detector."""
+"""Face detection with YuNet (Wu et al., Machine Intelligence Research 2023), run by OpenCV."""
 
 from __future__ import annotations
 
@@ -12,53 +12,61 @@ from numpy.typing import NDArray
 from autocrop import weights
 from autocrop.geometry.boxes import Boxes
 
-MOST_PIXELS, LONGEST_SIDE = 576 * 416, 1600
-"""Of the copy that is searched: some 15 ms, and enough for faces from 2.5 % of the photo's longer side."""
-CONFIDENCE = 0.7
-"""Faces that the detector is less sure of are left alone."""
+MAX_PIXELS = 576 * 416
+"""Largest number of pixels searched: it takes about 15 ms and shows faces from 2.5 % of the photo's longer side."""
+MAX_SIDE = 1600
+"""Longest side of the image that is searched. Only panoramas reach it."""
+MIN_CONFIDENCE = 0.7
+"""Detections with a lower confidence are ignored."""
 
 NO_FACES: Boxes = np.empty((0, 4), np.float32)
+"""The faces of a photo without faces, or without face detection."""
 
 _detectors = threading.local()
 _loading = threading.Lock()
 
 
 def find_faces(image: NDArray[np.uint8]) -> Boxes:
-    """Boxes ``[N, 4]`` of the faces in an upright photo, RGB ``[h, w, 3]``, the largest first.
+    """Find the faces in an upright photo.
 
-    A box reaches from the brow to the chin; one of a face at the photo's edge ends there. Threads may call this at
-    the same time: each has a detector of its own, loaded at its first call.
+    Several threads may call this function at the same time. Each thread loads a detector of its own at its first call.
+
+    Args:
+        image: RGB ``[h, w, 3]``.
+
+    Returns:
+        Boxes ``[N, 4]`` in [0, 1], largest first, from the brow to the chin. They end at the photo's edge.
 
     Raises:
         AutocropError: the detector's file is missing.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, LONGEST_SIDE / max(width, height), (MOST_PIXELS / (width * height)) ** 0.5)
+    scale = min(1.0, MAX_SIDE / max(width, height), (MAX_PIXELS / (width * height)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
     detector = _detector()
     detector.setInputSize(size)
-    _, found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-    if found is None:
+    _, detections = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    if detections is None:
         return NO_FACES
-    left, top, across, down = found[:, :4].T
-    boxes = np.stack([left, top, left + across, top + down], axis=1) / (*size, *size)
+    left, top, face_width, face_height = detections[:, :4].T
+    boxes = np.stack([left, top, left + face_width, top + face_height], axis=1) / (*size, *size)
     boxes = boxes.clip(0, 1).astype(np.float32)
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     return boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
 
 
 def _detector() -> Any:
-    """The detector of the thread that asks."""
+    """Return the detector of the current thread, and load it at the first call."""
     if not hasattr(_detectors, "yunet"):
-        # As bytes: OpenCV opens no path that has characters beyond the code page on Windows.
+        # Bytes, because OpenCV cannot open paths with characters outside the code page on Windows.
         model = np.frombuffer(weights.face_detector().read_bytes(), np.uint8)
-        size = 320, 320  # which every call changes
-        with _loading:  # it warns of its own default, and the level of warnings is one for all threads
+        size = 320, 320  # a placeholder: every call sets the size
+        with _loading:  # OpenCV warns about its own defaults, and all threads share one log level
             level = cv2.utils.logging.getLogLevel()
             cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
             try:
-                _detectors.yunet = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, CONFIDENCE)
+                _detectors.yunet = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, MIN_CONFIDENCE)
             finally:
                 cv2.utils.logging.setLogLevel(level)
     return _detectors.yunet

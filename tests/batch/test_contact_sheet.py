@@ -99,7 +99,7 @@ def test_every_prefix_is_a_valid_page(tmp_path):
     sheet.add(result("a.jpg"))
     sheet.add(result("b.jpg"))
     assert len(Page(path).articles) == 1
-    assert "DOMContentLoaded" in path.read_text(encoding="utf-8")
+    assert '<script type="module">' in path.read_text(encoding="utf-8")  # runs after the last photo
     sheet.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert len(Page(path).articles) == 2
     assert path.read_text(encoding="utf-8").endswith("</html>\n")

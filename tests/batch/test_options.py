@@ -33,7 +33,7 @@ CIRCLE = {"targets": make_targets([], [], shape="circle"), "shape": "circle"}
         ({"xmp": True, "targets": make_targets(["1:1", "4:3"], [])}, "--xmp describes one crop per photo"),
         ({**CIRCLE, "targets": make_targets(["4:3"], [])}, "4x3 is not"),
         ({**CIRCLE, "format": ".jpg"}, "transparency"),
-        ({"format": "docx"}, "picture format"),
+        ({"format": "docx"}, "is not a format"),
     ],
 )
 def test_conflicting_options_are_refused(options, message):

@@ -74,5 +74,5 @@ def test_side_length_is_limited_by_the_format(engine, tmp_path):
     targets = make_targets([], ["16400x80"])
     (failed,) = crop_all(engine, [wide], targets=targets, format=".webp", upscale=True)
     assert failed.status is Status.FAILED
-    assert "wide.png: 16400x80 pixels do not go into a WEBP, whose sides have 16383 at most." in failed.reason
+    assert "wide.png: 16400x80 pixels do not fit into a WEBP file, which allows 16383 pixels per side." in failed.reason
     assert crop_all(engine, [wide], targets=targets, upscale=True)[0].size == (16_400, 80)

@@ -17,7 +17,7 @@ from PIL import Image
 from autocrop.images.files import _machine
 from tests.helpers.batch import digests, names_in
 from tests.helpers.command import autocrop, start
-from tests.helpers.mutants import make
+from tests.helpers.mutants import write_mutants
 
 RATIOS = ("--ratio", "1:1", "--size", "200x250", "--preset", "instagram-story")
 
@@ -112,7 +112,7 @@ def test_second_interrupt_does_not_wait(tmp_path):
 
 def test_mutated_files_are_handled(tmp_path):
     """Truncated, corrupted, mislabeled and hostile files fail with a message, and all good photos are cropped."""
-    good, others = make(tmp_path, 80, seed=7)
+    good, others = write_mutants(tmp_path, 80, seed=7)
     done = autocrop(tmp_path, "--ratio", "1:1", "-o", "out", "--json", "--jobs", "2", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

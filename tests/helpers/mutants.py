@@ -1,4 +1,7 @@
-"""Damaged, mislabeled and hostile files for tests. By hand: python -m tests.helpers.mutants FOLDER COUNT [SEED]."""
+"""Damaged, mislabeled and hostile files for tests.
+
+To write some to a folder: ``python -m tests.helpers.mutants FOLDER COUNT [SEED]``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-SAMPLES = Path(__file__).resolve().parent.parent.parent / "docs" / "samples"
+from tests.helpers.samples import SAMPLES
+
 FORMATS = {
     ".jpg": "JPEG",
     ".png": "PNG",
@@ -21,12 +25,18 @@ FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
 }
+KINDS = ("good", "wrong", "cut", "flip", "flip", "zeros", "noise", "bomb", "joined", "empty", "text")
+"""Kinds of damage. "flip" is listed twice, since the effects of one or hundreds of flipped bits vary the most."""
+GOOD_KINDS = ("good", "wrong")
+"""Kinds that leave the content intact; "wrong" is a file with the extension of another format."""
 
 
-def make(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
-    """Write *count* files to *folder*; returns those that are photos, whatever they are called, and the others.
+def write_mutants(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
+    """Write *count* files to *folder*.
 
-    The others may or may not be readable: a flipped bit often does no harm.
+    Returns:
+        The files that are intact photos, even if their extension is wrong, and the other files. Some of the others may
+        still be readable: a flipped bit often does no harm.
     """
     rng = random.Random(seed)
     originals = _originals(rng)
@@ -34,59 +44,65 @@ def make(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
     for number in range(count):
         suffix = rng.choice(list(originals))
         data = rng.choice(originals[suffix])
-        kind = rng.choice(["good", "wrong", "cut", "flip", "flip", "zeros", "noise", "bomb", "joined", "empty", "text"])
-        if kind == "good":
-            pass
-        elif kind == "wrong":
+        kind = rng.choice(KINDS)
+        if kind == "wrong":
             suffix = rng.choice([other for other in originals if other != suffix])
-        elif kind == "cut":
-            data = data[: rng.randrange(1, len(data))]
-        elif kind == "flip":
-            data = _flipped(data, rng, rng.choice([1, 3, 30, 300]))
-        elif kind == "zeros":
-            start = rng.randrange(len(data))
-            data = data[:start] + bytes(len(data) - start)
-        elif kind == "noise":
-            data = data[: rng.randrange(64)] + rng.randbytes(rng.randrange(1, 5000))
         elif kind == "bomb":
-            suffix, data = rng.choice(
-                [(".png", _png_bomb()), (".jpg", _jpeg_bomb(originals[".jpg"][0])), (".bmp", _bmp_bomb())]
-            )
+            bombs = [(".png", _png_bomb()), (".jpg", _jpeg_bomb(originals[".jpg"][0])), (".bmp", _bmp_bomb())]
+            suffix, data = rng.choice(bombs)
         elif kind == "joined":
             data = data[: len(data) // 2] + rng.choice(originals[rng.choice(list(originals))])
         else:
-            data = b"" if kind == "empty" else b"PK\x03\x04 this is not a picture\n" * 9
+            data = _mutate(data, kind, rng)
         path = folder / f"{number:04d}-{kind}{suffix}"
         path.write_bytes(data)
-        (good if kind in ("good", "wrong") else others).append(path)
+        (good if kind in GOOD_KINDS else others).append(path)
     return good, others
 
 
+def _mutate(data: bytes, kind: str, rng: random.Random) -> bytes:
+    """Damage the content of a file in a way that needs no other file."""
+    if kind == "cut":
+        return data[: rng.randrange(1, len(data))]
+    if kind == "flip":
+        return _flip_bits(data, rng, rng.choice([1, 3, 30, 300]))
+    if kind == "zeros":
+        start = rng.randrange(len(data))
+        return data[:start] + bytes(len(data) - start)
+    if kind == "noise":
+        return data[: rng.randrange(64)] + rng.randbytes(rng.randrange(1, 5000))
+    if kind == "empty":
+        return b""
+    if kind == "text":
+        return b"PK\x03\x04 this is not a picture\n" * 9
+    return data
+
+
 def _originals(rng: random.Random) -> dict[str, list[bytes]]:
-    """Small photos by extension."""
-    made: dict[str, list[bytes]] = {}
+    """Return the contents of small photos, by extension."""
+    originals: dict[str, list[bytes]] = {}
     for suffix, file_format in FORMATS.items():
         for name in ("coffee", "astronaut"):
             with Image.open(SAMPLES / f"{name}.jpg") as image:
                 exif = Image.Exif()
                 exif[0x0112] = rng.randrange(1, 9)
                 small = image.convert("RGB").resize((240, 160))
-                out = io.BytesIO()
+                file = io.BytesIO()
                 options = {"exif": exif} if file_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
-                small.save(out, file_format, **options, **({"progressive": True} if name == "coffee" else {}))
-                made.setdefault(suffix, []).append(out.getvalue())
-    return made
+                small.save(file, file_format, **options, **({"progressive": True} if name == "coffee" else {}))
+                originals.setdefault(suffix, []).append(file.getvalue())
+    return originals
 
 
-def _flipped(data: bytes, rng: random.Random, bits: int) -> bytes:
-    changed = bytearray(data)
+def _flip_bits(data: bytes, rng: random.Random, bits: int) -> bytes:
+    flipped = bytearray(data)
     for _ in range(bits):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
+        flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+    return bytes(flipped)
 
 
 def _png_bomb() -> bytes:
-    """A PNG that claims 60,000 by 60,000 pixels and has a megabyte of zeros, well compressed."""
+    """Return a PNG that claims 60,000x60,000 pixels and contains a megabyte of compressed zeros."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -101,12 +117,13 @@ def _png_bomb() -> bytes:
 
 
 def _jpeg_bomb(data: bytes) -> bytes:
-    """A JPEG that claims 65,500 by 65,500 pixels."""
+    """Return a JPEG that claims 65,500x65,500 pixels."""
     frame = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
     return data[: frame + 5] + struct.pack(">HH", 65_500, 65_500) + data[frame + 9 :]
 
 
 def _bmp_bomb() -> bytes:
+    """Return a BMP that claims 100,000x100,000 pixels."""
     header = struct.pack("<IiiHHIIiiII", 40, 100_000, 100_000, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header
 
@@ -114,4 +131,4 @@ def _bmp_bomb() -> bytes:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    make(target, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    write_mutants(target, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)

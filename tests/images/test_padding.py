@@ -1,3 +1,7 @@
+"""Padding and circles, on pictures and in the search."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +20,7 @@ SIDES = Padding(3, 10, 4, 20)
 
 
 def picture(mode, size=(40, 30)):
-    """A picture of many colors."""
+    """Return a picture of many colors."""
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     if mode in ("I;16", "I", "F"):
         kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
@@ -26,11 +30,11 @@ def picture(mode, size=(40, 30)):
 
 
 @pytest.mark.parametrize("fill", ["pad", "blur"])
-@pytest.mark.parametrize("mode", [*MODES, "deep gray", "deep", "deep alpha"])
+@pytest.mark.parametrize("mode", [*MODES, "16-bit L", "16-bit RGB", "16-bit RGBA"])
 def test_padding_keeps_the_picture(mode, fill):
-    """In every mode and depth the picture is there, pixel for pixel, on a canvas of the size that was asked for."""
-    if mode.startswith("deep"):
-        shape = (30, 40, *{"deep gray": (), "deep": (3,), "deep alpha": (4,)}[mode])
+    """In every mode and bit depth, the canvas has the requested size and contains the picture, pixel for pixel."""
+    if mode.startswith("16-bit"):
+        shape = (30, 40, *{"16-bit L": (), "16-bit RGB": (3,), "16-bit RGBA": (4,)}[mode])
         before = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
     else:
         before = picture(mode)
@@ -40,32 +44,47 @@ def test_padding_keeps_the_picture(mode, fill):
         before.convert({"1": "L", "P": "RGB"}.get(mode, mode)) if isinstance(before, Image.Image) else before
     )
     assert (np.asarray(after)[10:40, 3:43] == expected).all()
-    if mode not in ("1", "P") and not mode.startswith("deep"):
+    if mode not in ("1", "P") and not mode.startswith("16-bit"):
         assert after.mode == mode
-    if mode.startswith("deep"):
+    if mode.startswith("16-bit"):
         assert after.dtype == np.uint16
 
 
-def test_colors_of_padding():
-    """The mean of the edges that are touched, by default; or any that CSS has, also in gray, CMYK and 16 bits."""
+def test_padding_has_the_color_of_the_edges_by_default():
+    """It is the mean of the edges that the padding touches."""
     two = Image.new("RGB", (40, 30), (200, 0, 0))
     two.paste((0, 0, 100), (0, 0, 40, 15))
     assert padded(two, Padding(0, 10, 0, 0)).getpixel((20, 0)) == (0, 0, 100)
     assert padded(two, Padding(0, 10, 0, 10)).getpixel((20, 0)) == (100, 0, 50)
-    white = Padding(5, 0, 0, 0, Fit("pad", "white"))
-    assert padded(two, white).getpixel((0, 0)) == (255, 255, 255)
-    assert padded(two.convert("CMYK"), white).getpixel((0, 0)) == (0, 0, 0, 0)
-    assert padded(picture("I;16"), white).getpixel((0, 0)) == 65535
-    assert padded(two.convert("RGBA"), Padding(5, 0, 0, 0, Fit("pad", "#20262b"))).getpixel((0, 0)) == (32, 38, 43, 255)
-    for wrong in ("purplish", "#12345"):
-        with pytest.raises(UsageError, match="color"):
-            Fit("pad", wrong)
-    with pytest.raises(UsageError, match="pad, blur"):
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("RGB", "white", (255, 255, 255)),
+        ("CMYK", "white", (0, 0, 0, 0)),
+        ("I;16", "white", 65535),
+        ("RGBA", "#20262b", (32, 38, 43, 255)),
+    ],
+)
+def test_padding_has_any_css_color(mode, color, expected):
+    """Names and codes work in every mode and bit depth."""
+    assert padded(picture(mode), Padding(5, 0, 0, 0, Fit("pad", color))).getpixel((0, 0)) == expected
+
+
+@pytest.mark.parametrize("color", ["purplish", "#12345"])
+def test_unknown_colors_are_refused(color):
+    with pytest.raises(UsageError, match=f"'{color}' is not a valid --pad-color"):
+        Fit("pad", color)
+
+
+def test_unknown_fills_are_refused():
+    with pytest.raises(UsageError, match=r"Unknown --fit 'stretch'\. Use one of: pad, blur"):
         Fit("stretch")
 
 
-def test_blur_continues_the_picture():
-    """It has the picture's colors, near where they are, and no edges."""
+def test_blurred_padding_continues_the_picture():
+    """It has the picture's colors near where they are, and no hard edges."""
     sky = Image.new("RGB", (60, 40), (250, 250, 255))
     sky.paste((20, 60, 10), (0, 20, 60, 40))
     canvas = np.asarray(padded(sky, Padding(0, 40, 0, 40, Fit("blur")))).astype(int)
@@ -74,11 +93,11 @@ def test_blur_continues_the_picture():
     assert np.abs(np.diff(canvas[:40], axis=0)).max() < 30
 
 
-@pytest.mark.parametrize("mode", [*MODES, "deep", "deep gray", "deep alpha"])
+@pytest.mark.parametrize("mode", [*MODES, "16-bit L", "16-bit RGB", "16-bit RGBA"])
 def test_circles_are_transparent_outside(mode):
-    """The center is opaque, the corners are not, the share of what is seen is that of a circle, the edge is smooth."""
-    shape = (64, 64, *{"deep": (3,), "deep alpha": (4,)}.get(mode, ()))
-    square = np.full(shape, 65535, np.uint16) if mode.startswith("deep") else picture(mode, (64, 64))
+    """The center is opaque, the corners are transparent, the opaque area is a circle's, and its edge is smooth."""
+    shape = (64, 64, *{"16-bit RGB": (3,), "16-bit RGBA": (4,)}.get(mode, ()))
+    square = np.full(shape, 65535, np.uint16) if mode.startswith("16-bit") else picture(mode, (64, 64))
     after = circular(square)
     assert mode_of(after) in ("LA", "RGBA")
     alpha = np.asarray(after)[..., -1] / (65535 if isinstance(after, np.ndarray) else 255)
@@ -90,22 +109,22 @@ def test_circles_are_transparent_outside(mode):
         assert (np.asarray(after)[20:40, 20:40, :3] == np.asarray(square)[20:40, 20:40]).all()
 
 
-def test_what_was_transparent_stays_so():
-    """A circle shows no more than the photo did."""
+def test_transparent_pixels_stay_transparent_in_circles():
+    """A circle never shows more than the photo did."""
     hole = picture("RGBA", (64, 64))
     hole.putalpha(0)
     assert np.asarray(circular(hole))[..., 3].max() == 0
 
 
 def find(faces, ratio, keep=(), size=(1500, 1000), fit="pad"):
-    """The first crop with a canvas."""
+    """Return the first crop, which may be padded."""
     subjects = Subjects(size, np.array(faces, np.float32).reshape(-1, 4) / (*size, *size), keep)
     features = Features(None, size[0] / size[1])
     return find_crops(CenteredEngine(), features, size, ratio, subjects=subjects, fit=Fit(fit))[0]
 
 
-def test_a_canvas_holds_everybody():
-    """A group wider than the window: all are whole, the ratio is exact, and no pixel of the photo's height is lost."""
+def test_padded_crops_contain_everybody():
+    """A group too wide for the ratio is not cut. The ratio is exact, and the photo's whole height is used."""
     faces = [[60 + 160 * k, 400, 150 + 160 * k, 510] for k in range(9)]
     crop = find(faces, (9, 16))
     assert crop.padding is not None
@@ -119,22 +138,22 @@ def test_a_canvas_holds_everybody():
     assert cut.size == (crop.width, crop.height)
 
 
-def test_a_canvas_is_for_those_who_need_it():
-    """Where a crop of the ratio shows everybody, there is no padding."""
+def test_crops_are_padded_only_if_needed():
+    """Nothing is padded if a crop of the ratio shows everybody."""
     assert find([[600, 300, 800, 560]], (9, 16)).padding is None
     assert find([], (9, 16)).padding is None
 
 
-def test_a_canvas_holds_what_must_stay():
-    """Regions that no window of the ratio holds; a passer-by at the edge is not cut."""
+def test_padded_crops_contain_the_regions_to_keep():
+    """Regions to keep may be too wide for the ratio. A face at the edge of the crop is not cut."""
     crop = find([[1180, 100, 1230, 170], [400, 300, 600, 560]], (9, 16), keep=[(100, 100, 1200, 900)])
     assert crop.box[0] <= 100
     assert crop.box[2] >= 1230
     assert crop.width * 16 == crop.height * 9
 
 
-def test_a_circle_is_a_square(photo):
-    """Of another ratio there is none; the crop is cut with transparent corners."""
+def test_circles_need_the_ratio_1_1(photo):
+    """Other ratios are refused. The corners of the crop are transparent."""
     features = Features(None, 1.5)
     with pytest.raises(UsageError, match="1:1"):
         find_crops(CenteredEngine(), features, (600, 400), (4, 3), shape="circle")
@@ -143,20 +162,20 @@ def test_a_circle_is_a_square(photo):
     assert crop.to_dict()["shape"] == "circle"
 
 
-def test_engines_that_know_circles_are_asked():
-    """An engine with the shape is given it; others score the square."""
-    asked = []
+def test_engines_score_circles_if_they_can():
+    """An engine that supports the shape is given it; others score the square."""
+    shapes_scored = []
 
     class Round(CenteredEngine):
         shapes = ("rectangle", "circle")
 
         def score(self, features, boxes, shape="rectangle"):
-            asked.append(shape)
+            shapes_scored.append(shape)
             return super().score(features, boxes)
 
     find_crops(Round(), Features(None, 1.5), (600, 400), (1, 1), shape="circle")
-    assert set(asked) == {"circle"}
-    asked.clear()
+    assert set(shapes_scored) == {"circle"}
+    shapes_scored.clear()
     find_crops(Round(), Features(None, 1.5), (600, 400), (1, 1))
-    assert set(asked) == {"rectangle"}
+    assert set(shapes_scored) == {"rectangle"}
     assert Crop((0, 0, 8, 8), 1, (1, 1), 1, (600, 400), padding=SIDES).width == 15

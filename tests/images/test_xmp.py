@@ -1,134 +1,23 @@
-"""Sidecars for Lightroom and Camera Raw."""
+"""XMP packets edited for a crop."""
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
-import numpy as np
 import pytest
-from PIL import Image
 
-from autocrop.batch.options import Options
-from autocrop.batch.plan import Plan
-from autocrop.batch.results import Status
-from autocrop.batch.runner import run
-from autocrop.batch.targets import make_targets
-from autocrop.images import PhotoError, open_photo, xmp
-from tests.helpers.files import stored
-
-DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
-CRS = f"{{{xmp.CRS}}}"
-EDITED = b"""<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
-   <dc:title><rdf:Alt><rdf:li xml:lang="x-default">Caf\xc3\xa9 &amp; cup</rdf:li></rdf:Alt></dc:title>
-  </rdf:Description>
-  <!-- by hand -->
-  <rdf:Description rdf:about="" xmlns:c="http://ns.adobe.com/camera-raw-settings/1.0/" c:Exposure2012="+0.50"
-   c:CropTop="0.5" c:HasCrop="True">
-   <c:CropAngle>1.5</c:CropAngle>
-   <c:ToneCurvePV2012><rdf:Seq><rdf:li>0, 0</rdf:li></rdf:Seq></c:ToneCurvePV2012>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end='w'?>"""
+from autocrop.images import xmp
+from tests.helpers.files import xmp_packet
 
 
-def crop_of(sidecar):
-    """Camera Raw's fields, read by another parser."""
-    (fields,) = [
-        {name.removeprefix(CRS): text for name, text in node.attrib.items() if name.startswith(CRS + "Crop")}
-        for node in ElementTree.fromstring(sidecar).iter(DESCRIPTION)
-        if node.get(CRS + "HasCrop") == "True"
-    ]
-    return fields
+def test_untouched_packets_keep_every_byte():
+    """A packet in which everything stays true is not serialized again."""
+    packet = b"\n" + xmp_packet(['dc:title="Coffee"', "<xmp:Rating>4</xmp:Rating>"]) + b"  \n"
+    assert xmp.update_for_crop(packet, (100, 60), upright=True) == (packet, [])
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_crop_is_that_of_the_stored_frame(photo, tmp_path, orientation):
-    """What Camera Raw cuts out of the stored pixels, turned upright, is what autocrop would have cut."""
-    image, exif = stored(Image.open(photo), orientation)
-    image.save(tmp_path / "in.png", exif=exif)
-    opened = open_photo(tmp_path / "in.png")
-    box = (30, 50, 330, 250)
-    fields = crop_of(opened.sidecar(box))
-    edges = [float(fields[f"Crop{side}"]) for side in ("Left", "Top", "Right", "Bottom")]
-    pixels = [round(edge * side) for edge, side in zip(edges, image.size * 2, strict=True)]
-    cut = image.crop(pixels)
-    cut.save(tmp_path / "cut.png", exif=exif)
-    assert np.array_equal(
-        np.asarray(open_photo(tmp_path / "cut.png").upright()), np.asarray(opened.upright().crop(box))
-    )
-    assert float(fields["CropAngle"]) == 0
-
-
-def test_other_edits_are_kept(photo):
-    """Only the crop changes: names, settings, comments and other programs' fields stay."""
-    merged = open_photo(photo).sidecar((0, 0, 300, 400), EDITED)
-    fields = crop_of(merged)
-    assert (float(fields["CropTop"]), float(fields["CropRight"]), float(fields["CropAngle"])) == (0, 0.5, 0)
-    text = merged.decode()
-    for kept in (
-        "Café &amp; cup",
-        'c:Exposure2012="+0.50"',
-        "<!-- by hand -->",
-        "c:ToneCurvePV2012",
-        "<?xpacket end='w'",
-    ):
-        assert kept in text
-    assert "1.5" not in text
-    assert open_photo(photo).sidecar((0, 0, 300, 400), merged) == merged
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no xml",
-        b"<x/>",
-        b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>',
-        EDITED[:500],
-    ],
-)
-def test_a_sidecar_that_is_none_is_left_alone(photo, content):
-    """It may be somebody's work; and entities, by which small files grow large, are not expanded."""
-    with pytest.raises(PhotoError, match="is no XMP"):
-        open_photo(photo).sidecar((0, 0, 100, 100), content)
-
-
-def test_a_batch_of_sidecars(engine, photo, tmp_path):
-    """photo.xmp lies beside the photo, no picture is written; an existing one is changed only with --overwrite."""
-    before = photo.read_bytes()
-
-    def sidecars(*photos, **options):
-        made = Options(make_targets(["1:1"], []), xmp=True, **options)
-        return list(run(engine, Plan.from_photos(photos, made)))
-
-    (result,) = sidecars(photo)
-    assert (result.status, result.output) == (Status.CROPPED, photo.with_suffix(".xmp"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "photo.xmp"]
-    assert photo.read_bytes() == before
-    photo.with_suffix(".xmp").write_bytes(EDITED)
-    (result,) = sidecars(photo)
-    assert result.status is Status.SKIPPED
-    assert "keeps the rest" in result.reason
-    assert photo.with_suffix(".xmp").read_bytes() == EDITED
-    (result,) = sidecars(photo, overwrite=True)
-    assert result.status is Status.CROPPED
-    assert b"+0.50" in photo.with_suffix(".xmp").read_bytes()
-    photo.with_suffix(".xmp").write_bytes(b"notes of mine")
-    (result,) = sidecars(photo, overwrite=True)
-    assert result.status is Status.FAILED
-    assert photo.with_suffix(".xmp").read_bytes() == b"notes of mine"
-
-
-def test_two_photos_do_not_share_a_sidecar(engine, photo, tmp_path):
-    """photo.jpg and photo.png would both be described by photo.xmp: the second is told."""
-    Image.open(photo).save(tmp_path / "photo.png")
-    options = Options(make_targets(["1:1"], []), xmp=True)
-    first, second = run(engine, Plan.from_photos([photo, tmp_path / "photo.png"], options))
-    assert first.status is Status.CROPPED
-    assert second.status is Status.FAILED
-    assert "share its sidecar" in second.reason
-    assert not (tmp_path / "photo-2.xmp").exists()
+@pytest.mark.parametrize("upright", [True, False])
+def test_orientation_is_reset_only_for_upright_crops(upright):
+    """A lossless crop keeps the orientation of its photo; the size is updated in both cases."""
+    packet = xmp_packet(['tiff:Orientation="6"', "<tiff:ImageWidth>600</tiff:ImageWidth>"])
+    updated, _ = xmp.update_for_crop(packet, (100, 60), upright)
+    assert (b'tiff:Orientation="1"' in updated) is upright
+    assert b"<tiff:ImageWidth>100</tiff:ImageWidth>" in updated

@@ -1,0 +1,182 @@
+"""Read the metadata of photo files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zlib
+from typing import Any
+
+from PIL import Image
+
+from autocrop.images import exif, photoshop, tiff
+from autocrop.images.containers import APP0, APP11, APP13, COM, Chunk, jpeg_segments, png_chunks
+from autocrop.images.metadata import (
+    COLOR_CHUNKS,
+    NON_EXIF_TAGS,
+    RESOLUTION_CHUNK,
+    TIFF_IPTC,
+    TIFF_PHOTOSHOP,
+    TIFF_XMP,
+    Metadata,
+)
+from autocrop.images.orientation import ORIENTATION
+
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+"""Keyword of the PNG text chunk that holds XMP."""
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
+"""Keyword of the PNG text chunks in which ImageMagick writes IPTC, and used to write EXIF and XMP."""
+MAX_TEXT_BYTES = 1 << 24
+"""Texts in PNG chunks that decompress to more than 16 MB are cut there: they are decompression bombs."""
+CONTENT_CREDENTIALS_NOTE = "content credentials (C2PA) are left out: they sign the uncropped photo"
+
+
+def read(image: Image.Image, data: bytes = b"") -> Metadata:
+    """Read the metadata of a file that Pillow has opened but not loaded. Loading makes Pillow forget some of it.
+
+    Args:
+        image: The opened file.
+        data: Content of a JPEG or PNG file. Other formats do not need it.
+    """
+    info = image.info
+    metadata = Metadata(
+        exif=_as_bytes(info.get("exif")).removeprefix(exif.PREFIX),
+        xmp=_as_bytes(info.get("xmp") or info.get("XML:com.adobe.xmp")),
+        icc=_as_bytes(info.get("icc_profile")),
+        comment=_as_bytes(info.get("comment")),
+        dpi=_resolution(info.get("dpi")),
+    )
+    if image.format in ("JPEG", "MPO") and data:
+        return _add_jpeg_metadata(metadata, data)
+    if image.format == "PNG":
+        return _add_png_metadata(metadata, data)
+    if image.format == "TIFF":
+        return _add_tiff_metadata(metadata, image)
+    return metadata
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation of an opened file, 1 to 8.
+
+    It is 1 if EXIF does not say, or is too damaged to be read, which must not prevent a crop.
+    """
+    try:
+        value = image.getexif().get(ORIENTATION)
+    except Exception:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def from_directory(order: str, directory: tiff.Directory) -> Metadata:
+    """Return the EXIF, XMP and IPTC of a TIFF, or of a raw photo that is built like one.
+
+    Args:
+        order: Byte order of the file, ``<`` or ``>``.
+        directory: The first directory of the file.
+    """
+
+    def content(tag: int) -> bytes:
+        return directory[tag].content if tag in directory else b""
+
+    iptc, resources = content(TIFF_IPTC), content(TIFF_PHOTOSHOP)
+    fields = {tag: value for tag, value in directory.items() if tag not in NON_EXIF_TAGS}
+    return Metadata(
+        xmp=content(TIFF_XMP).strip(b"\0"),
+        photoshop=photoshop.replace_iptc(resources, iptc) if iptc else resources,
+        exif=tiff.serialize_file(fields, order) if fields else b"",
+    )
+
+
+def _add_tiff_metadata(metadata: Metadata, image: Image.Image) -> Metadata:
+    file = getattr(image, "fp", None)
+    if file is None:
+        return metadata
+    try:
+        position = file.tell()
+        fields = from_directory(*tiff.read(file))
+        file.seek(position)
+    except (ValueError, OSError):
+        return dataclasses.replace(metadata, notes=("EXIF is left out, because it cannot be read",))
+    return dataclasses.replace(metadata, exif=fields.exif, xmp=fields.xmp, photoshop=fields.photoshop)
+
+
+def _add_jpeg_metadata(metadata: Metadata, data: bytes) -> Metadata:
+    segments, _ = jpeg_segments(data)
+    resources = [
+        body.removeprefix(photoshop.JPEG_HEADER)
+        for marker, body in segments
+        if marker == APP13 and body.startswith(photoshop.JPEG_HEADER)
+    ]
+    jfif = [body for marker, body in segments if marker == APP0 and body.startswith(b"JFIF\0")]
+    is_signed = any(marker == APP11 and b"c2pa" in body for marker, body in segments)
+    return dataclasses.replace(
+        metadata,
+        photoshop=b"".join(resources),
+        comment=b"\n".join(body for marker, body in segments if marker == COM),
+        density=jfif[-1][7:12] if jfif else b"",
+        notes=(CONTENT_CREDENTIALS_NOTE,) if is_signed else (),
+    )
+
+
+def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
+    chunks: list[Chunk] = []
+    fields: dict[str, Any] = {"comment": b"", "xmp": metadata.xmp}
+    for kind, body in png_chunks(data):
+        profile = RAW_PROFILE.match(body) if kind in TEXT_CHUNKS else None
+        if kind == b"iTXt" and body.startswith(XMP_KEYWORD + b"\0"):
+            fields["xmp"] = fields["xmp"] or _itxt_text(body)
+        elif profile:
+            content = _decode_raw_profile(kind, body[profile.end() :])
+            if profile[1] in (b"iptc", b"8bim"):
+                fields["photoshop"] = content
+            elif profile[1] in (b"exif", b"APP1") and content.startswith(exif.PREFIX) and not metadata.exif:
+                fields["exif"] = content.removeprefix(exif.PREFIX)
+            elif profile[1] == b"xmp":
+                fields["xmp"] = fields["xmp"] or content
+        elif kind == b"caBX":
+            fields["notes"] = (CONTENT_CREDENTIALS_NOTE,)
+        elif kind in (*COLOR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):
+            chunks.append((kind, body))
+    return dataclasses.replace(metadata, **fields, chunks=tuple(chunks))
+
+
+def _itxt_text(body: bytes) -> bytes:
+    """Return the text of an iTXt chunk."""
+    _, _, rest = body.partition(b"\0")
+    is_compressed, rest = rest[:1] == b"\1", rest[2:]
+    text = rest.split(b"\0", 2)[-1]
+    return _decompress(text) if is_compressed else text
+
+
+def _decode_raw_profile(kind: bytes, rest: bytes) -> bytes:
+    """Return the bytes that ImageMagick wrote as hexadecimal text after the keyword, or nothing if they are damaged."""
+    if kind == b"zTXt":
+        text = _decompress(rest[1:])
+    elif kind == b"iTXt":
+        text = _itxt_text(b"\0" + rest)
+    else:
+        text = rest
+    try:
+        return bytes.fromhex(text.split(b"\n", 3)[3].decode("ascii"))
+    except (IndexError, ValueError):
+        return b""
+
+
+def _decompress(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, MAX_TEXT_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _resolution(dpi: Any) -> tuple[float, float] | None:
+    try:
+        horizontal, vertical = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (horizontal, vertical) if 0 < horizontal < 1e6 and 0 < vertical < 1e6 else None
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else bytes(value or b"")

@@ -1,0 +1,100 @@
+"""Decoded pixels: orientation, bit depth, reduced previews."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autocrop.images import containers, open_photo, photo_from_memory, tiff
+from autocrop.images.orientation import ORIENTATION
+from tests.helpers.files import (
+    MAKE,
+    TRANSPOSES,
+    read_sixteen_bit,
+    sixteen_bit_picture,
+    stored,
+    write_sixteen_bit,
+)
+
+BOX = (10, 20, 110, 80)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_of_every_orientation_open_upright(photo, tmp_path, orientation, suffix):
+    """Size, preview and pixels are those of the upright picture."""
+    upright = Image.open(photo)
+    image, exif = stored(upright, orientation)
+    image.save(tmp_path / f"stored{suffix}", exif=exif)
+    opened = open_photo(tmp_path / f"stored{suffix}")
+    assert (opened.width, opened.height) == upright.size
+    assert np.array_equal(np.asarray(opened.pixels), np.asarray(upright))
+    assert np.array_equal(opened.preview(), np.asarray(upright))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bit_color_of_every_orientation_opens_upright(photo, tmp_path, orientation, suffix):
+    """All bits and the metadata are kept."""
+    array = sixteen_bit_picture(photo, 3)
+    _, exif = stored(Image.new("L", (8, 8)), orientation)
+    planes = [Image.fromarray(array[..., channel].astype(np.int32)) for channel in range(3)]
+    for transpose in TRANSPOSES[orientation]:
+        planes = [plane.transpose(transpose) for plane in planes]
+    write_sixteen_bit(tmp_path / f"pixels{suffix}", np.dstack(planes).astype(np.uint16))
+    data = (tmp_path / f"pixels{suffix}").read_bytes()
+    if suffix == ".png":
+        data = containers.insert_chunks(data, [(b"eXIf", exif.tobytes()[6:]), (b"tEXt", b"Author\0Jo")])
+    else:
+        data = tiff.update_fields(data, {ORIENTATION: tiff.shorts(orientation)})
+    (tmp_path / f"in{suffix}").write_bytes(data)
+    opened = open_photo(tmp_path / f"in{suffix}")
+    assert (opened.width, opened.height) == (600, 400)
+    opened.save(opened.crop(BOX), tmp_path / f"out{suffix}")
+    assert np.array_equal(read_sixteen_bit(tmp_path / f"out{suffix}"), array[20:80, 10:110])
+    with Image.open(tmp_path / f"out{suffix}") as written:
+        assert written.getexif().get(ORIENTATION, 1) == 1
+        if suffix == ".png":
+            assert written.getexif()[MAKE] == "Maker of cameras"
+            assert written.text["Author"] == "Jo"
+
+
+def test_sixteen_bit_gray_is_scaled_for_previews():
+    """It is not clipped to white."""
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    preview = photo_from_memory(Image.fromarray(ramp)).preview()
+    assert preview[0, 0, 0] == 0
+    assert preview[0, 32, 0] in range(125, 135)
+    assert preview[0, 63, 0] == 255
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((4000, 3000), (375, 500)), ((2800, 2800), (700, 700)), ((700, 500), (500, 700))]
+)
+def test_large_jpegs_have_reduced_previews(tmp_path, size, shape):
+    """12 megapixels are decoded at an eighth, libjpeg's fastest scale. Smaller photos are reduced less."""
+    Image.new("L", size, 90).save(tmp_path / "photo.jpg")
+    assert open_photo(tmp_path / "photo.jpg").preview().shape == (*shape, 3)
+
+
+def test_multi_picture_jpegs_open_as_their_first_picture(photo, tmp_path):
+    """An MPO, as phones write it, is cropped as a JPEG, and a note tells that other pictures are left out."""
+    picture = Image.open(photo)
+    picture.save(tmp_path / "in.jpg", "MPO", save_all=True, append_images=[picture.resize((64, 64))])
+    assert Image.open(tmp_path / "in.jpg").format == "MPO"
+    opened = open_photo(tmp_path / "in.jpg")
+    assert opened.format == "JPEG"
+    assert opened.notes == ["other pictures in the file, such as an HDR gain map, are left out"]
+    assert opened.preview().shape == (400, 600, 3)
+    opened.save(opened.crop((0, 0, 100, 80)), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert (written.format, written.size) == ("JPEG", (100, 80))
+
+
+def test_bits_that_cannot_be_read_are_noted(photo, tmp_path):
+    """A CMYK photo with 16 bits per channel is read with 8."""
+    Image.open(photo).convert("CMYK").save(tmp_path / "cmyk.tif")
+    data = tiff.update_fields((tmp_path / "cmyk.tif").read_bytes(), {258: tiff.shorts(16, 16, 16, 16)})
+    (tmp_path / "in.tif").write_bytes(data)
+    assert open_photo(tmp_path / "in.tif").notes == ["16 bits per channel are read as 8"]

@@ -1,0 +1,41 @@
+"""Camera raw photos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autocrop.images import open_photo
+from autocrop.images.orientation import ORIENTATION
+from tests.helpers.files import MAKE, read_sixteen_bit, write_dng
+
+BOX = (10, 20, 110, 80)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_raw_photos_are_developed_upright(tmp_path, orientation):
+    """With the extra installed, crops have 16 bits where the format allows it, and keep EXIF."""
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "in.dng", orientation)
+    opened = open_photo(tmp_path / "in.dng")
+    assert (opened.width, opened.height) == ((300, 400) if orientation >= 5 else (400, 300))
+    preview = opened.preview().astype(int).mean(axis=2)
+    assert preview.shape == (opened.height // 2, opened.width // 2)
+    brightest_edge = {1: preview[:, -1], 3: preview[:, 0], 6: preview[-1], 8: preview[0]}[orientation]
+    assert brightest_edge.mean() > preview.mean() + 40
+    opened.save(opened.crop(BOX), tmp_path / "out.tif")
+    assert read_sixteen_bit(tmp_path / "out.tif").dtype == np.uint16
+    opened.save(opened.crop(BOX), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert written.getexif()[MAKE] == "Maker of cameras"
+        assert written.getexif()[ORIENTATION] == 1
+        assert 50706 not in written.getexif()
+
+
+def test_sidecars_of_raw_photos_refer_to_the_sensor(tmp_path):
+    """The left half of an upright photo of orientation 6 is the lower half of the sensor."""
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "in.dng", 6)
+    sidecar = open_photo(tmp_path / "in.dng").sidecar((0, 0, 150, 400))
+    assert b'CropTop="0.5" crs:CropLeft="0" crs:CropBottom="1"' in sidecar
