@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import autocrop
-from autocrop.search.faces import find_faces
+from autocrop.search.face_detection import find_faces
 from tests.helpers.samples import SAMPLES
 from tests.helpers.search import inside_and_outside
 

@@ -1,4 +1,8 @@
-"""Options of a batch, and every check for invalid or conflicting options."""
+"""Options of a batch, and the checks for invalid or conflicting options.
+
+Conflicts that concern only the command are checked where they occur: watching in ``cli/watching.py``, stdin and stdout
+in ``cli/streams.py``, and an output file for several photos in ``plan.py``.
+"""
 
 from __future__ import annotations
 

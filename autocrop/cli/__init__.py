@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from autocrop.cli import apply, crop, evaluate, explain, models, train
 from autocrop.cli.console import EXIT_FAILED, EXIT_USAGE, fail, note
-from autocrop.cli.options import GroupedHelp
+from autocrop.cli.parameters import GroupedHelp
 from autocrop.errors import AutocropError, UsageError
 
 

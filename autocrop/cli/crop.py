@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from autocrop.cli import options as cli
+from autocrop.cli import parameters as cli
 from autocrop.cli.console import OutputStyle
 from autocrop.errors import UsageError
 

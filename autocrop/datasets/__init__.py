@@ -1,4 +1,6 @@
-"""Data sets as sequences of :class:`Sample`. To add one, add a loader module and an entry in :data:`LOADERS`."""
+"""Data sets as sequences of :class:`Sample`. To add one, add a loader module and entries in
+:data:`LOADERS` and :data:`TERMS`.
+"""
 
 from __future__ import annotations
 

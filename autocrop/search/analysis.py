@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autocrop.engines import Engine, Features
 from autocrop.images import Photo
-from autocrop.search.faces import NO_FACES, find_faces
+from autocrop.search.face_detection import NO_FACES, find_faces
 from autocrop.search.subjects import Region, Subjects
 
 

@@ -1,4 +1,4 @@
-"""Constraints of a search: do not cut faces, show the people, and contain the regions to keep.
+"""The face guard: crops do not cut faces, show the people, and contain the regions to keep.
 
 :class:`Constraints` is what the search talks to. The rules themselves live in the modules next to it:
 
@@ -56,7 +56,7 @@ class Constraints:
         """Windows from which a search may start, ``[N, 4]``. Each contains the regions to keep."""
         return self._normalize(self._windows.windows)
 
-    def least_severe(self, selected: NDArray[np.bool_], first: bool) -> NDArray[np.bool_]:
+    def narrow_to_least_severe(self, selected: NDArray[np.bool_], first: bool) -> NDArray[np.bool_]:
         """Narrow a selection of candidates to those of the lowest severity.
 
         Args:

@@ -1,6 +1,7 @@
 """Severity of a window: whether it cuts a face, leaves out people, or loses a region to keep.
 
-The search considers only the windows of the lowest severity that a photo allows. This keeps faces from being cut.
+The face guard: the search considers only the windows of the lowest severity that a photo allows, so a face is cut only
+if every window cuts one.
 """
 
 from __future__ import annotations

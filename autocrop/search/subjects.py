@@ -90,7 +90,7 @@ class Subjects:
     size: tuple[int, int]
     """(width, height) of the upright photo in pixels."""
     faces: Boxes
-    """Detected faces, ``[N, 4]`` in [0, 1], see :func:`autocrop.search.faces.find_faces`."""
+    """Detected faces, ``[N, 4]`` in [0, 1], see :func:`autocrop.search.face_detection.find_faces`."""
     keep: Sequence[PixelBox] = ()
     """Regions that every crop must contain, in pixels."""
 

@@ -215,7 +215,7 @@ class _Search:
     def _constrained_box(self, constraints: Constraints, earlier: Boxes) -> Boxes | None:
         """Find the next crop ``[1, 4]`` that treats the subjects as well as possible."""
         distinct = self._distinct(constraints.candidates, earlier)
-        candidates = constraints.candidates[constraints.least_severe(distinct, first=not len(earlier))]
+        candidates = constraints.candidates[constraints.narrow_to_least_severe(distinct, first=not len(earlier))]
         if not len(candidates):
             return None
         scores = self.score(candidates)

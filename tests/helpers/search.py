@@ -8,7 +8,7 @@ from autocrop.engines import Features
 from autocrop.geometry import boxes as bx
 from autocrop.search import two_stage
 from autocrop.search.analysis import Analysis
-from autocrop.search.faces import NO_FACES
+from autocrop.search.face_detection import NO_FACES
 from autocrop.search.request import CropRequest
 from autocrop.search.subjects import Subjects
 from autocrop.search.window_sizes import WindowSizes

@@ -11,7 +11,7 @@ from autocrop.engines import Features
 from autocrop.errors import AutocropError
 from autocrop.geometry import boxes as bx
 from autocrop.search.constraints import Constraints
-from autocrop.search.faces import find_faces
+from autocrop.search.face_detection import find_faces
 from autocrop.search.request import CropRequest
 from autocrop.search.subjects import Subjects
 from autocrop.search.two_stage import DISTINCT_IOU
@@ -187,7 +187,7 @@ def test_the_circle_contains_the_face():
     size, face = (1500, 1000), [1180, 60, 1380, 320]
     subjects = Subjects(size, bx.from_pixels([face], *size))
     constraints = Constraints(subjects, CropRequest((1, 1), shape="circle"))
-    best = constraints.least_severe(np.ones(len(constraints.candidates), bool), first=True)
+    best = constraints.narrow_to_least_severe(np.ones(len(constraints.candidates), bool), first=True)
     windows = constraints.candidates[best] * np.array([*size, *size])
     center, radius = (windows[:, :2] + windows[:, 2:]) / 2, (windows[:, 2] - windows[:, 0]) / 2
     for corner in ((1180, 60), (1380, 60), (1180, 320), (1380, 320)):

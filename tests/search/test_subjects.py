@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autocrop.errors import AutocropError, UsageError
-from autocrop.search.faces import NO_FACES
+from autocrop.search.face_detection import NO_FACES
 from autocrop.search.subjects import Region, Subjects
 
 

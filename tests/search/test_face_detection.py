@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from autocrop import weights
-from autocrop.search.faces import find_faces
+from autocrop.search.face_detection import find_faces
 from tests.helpers.samples import SAMPLES
 
 
