@@ -1,5 +1,6 @@
-"""Data sets as sequences of :class:`Sample`. To add one, add a loader module and entries in
-:data:`LOADERS` and :data:`TERMS`.
+"""Data sets as sequences of :class:`Sample`.
+
+To add one, add a loader module and entries in :data:`LOADERS` and :data:`TERMS`.
 """
 
 from __future__ import annotations
