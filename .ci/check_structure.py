@@ -1,4 +1,4 @@
-"""Check that the pieces of the package stay small. Run by CI: python .ci/check_structure.py."""
+"""Check the sizes of classes, functions, and parameter lists. Run by CI: python .ci/check_structure.py."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from autocrop.search.subjects import Region
 
 SIDECAR_EXTENSION = ".xmp"
 SIDECAR_TEMPLATE = "{stem}"
-"""Lightroom looks for the sidecar of photo.jpg in photo.xmp."""
+"""Lightroom expects the sidecar of photo.jpg at photo.xmp."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ INPUT, CROPS, OUTPUT, RUN, MODEL = "Input", "Crops", "Output", "Run", "Model"
 
 
 class GroupedHelp(TyperCommand):
-    """Lists options in groups. Typer itself needs rich for that, whose import takes longer than everything else."""
+    """Lists options in groups. Typer needs rich for this, and importing rich takes longer than everything else."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group, in the order of the command's parameters."""

@@ -1,4 +1,4 @@
-"""Evaluation of a model on a data set, by the protocol that its annotations allow.
+"""Evaluation of a model on a data set, using the protocol that fits its annotations.
 
 :func:`predict` runs a model on the photos, and :func:`measure` compares its predictions with people's choices.
 """

@@ -47,7 +47,7 @@ class PlotRecorder:
     boundaries: list[NDArray[np.float32]] = field(default_factory=list)
     """Boundary features ``[4, D]`` of each photo, if the model has them (CBLNet)."""
     quality: list[NDArray[np.float32]] = field(default_factory=list)
-    """Quality of the proposals of each photo, as far as it is known, if the model has several (set prediction)."""
+    """Quality of the proposals of each photo where it is known, if the model makes several (set prediction)."""
     validity: list[NDArray[np.float32]] = field(default_factory=list)
     """Confidence of the model in those proposals."""
 

@@ -22,7 +22,7 @@ from autocrop.images import write_atomically
 MAX_NAMES = 5
 """Maximum number of photos that a message lists by name."""
 BOX_TOLERANCE = 1e-3
-"""Rounding tolerance: how far a box may reach beyond the photo, relative to its side, before it is clipped."""
+"""Rounding tolerance: how far a box may extend beyond the photo, relative to its side, before it is clipped."""
 CROP_TOLERANCE = 0.01
 """Tolerance for rounding to pixels: how far an annotated crop may differ from the data set's, relative to the
 photo's side."""
@@ -218,7 +218,7 @@ def _to_boxes(value: Any, size: tuple[float, float] | None, key: str) -> Boxes:
     if array.min() < -BOX_TOLERANCE or array.max() > 1 + BOX_TOLERANCE:
         in_pixels = "Boxes are in pixels of a photo with this 'width' and 'height'."
         hint = in_pixels if size is not None else "Add 'width' and 'height' if boxes are in pixels."
-        raise ValueError(f"a box in '{key}' reaches beyond the photo. {hint}")
+        raise ValueError(f"a box in '{key}' extends beyond the photo. {hint}")
     return as_boxes(np.clip(array, 0, 1))
 
 

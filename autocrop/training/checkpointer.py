@@ -56,7 +56,7 @@ class Checkpointer:
         """Check that the folder holds no other run.
 
         Raises:
-            AutocropError: it does.
+            AutocropError: the folder contains a run.
         """
         if (self._folder / LAST).exists():
             raise AutocropError(
@@ -87,7 +87,7 @@ class Checkpointer:
         self._save_last(0, {})
 
     def save_epoch(self, record: EpochRecord) -> None:
-        """Write ``last.pt`` after an epoch, and ``best.pt`` if no former epoch was better."""
+        """Write ``last.pt`` after an epoch, and ``best.pt`` if no earlier epoch was better."""
         score = next(record.metrics[name] for name in SELECTION_METRICS if name in record.metrics)
         if score > self._best and self._network.may_be_best(record.epoch - 1):
             self._best = score
@@ -106,7 +106,7 @@ class Checkpointer:
         self._save(LAST, epoch, metrics, **resumable, **self._optimization.state_dict())
 
     def _save(self, name: str, epoch: int, metrics: dict[str, float], **more: Any) -> None:
-        """Write to a temporary file and rename it: a killed process leaves the former checkpoint intact."""
+        """Write to a temporary file and rename it: a killed process leaves the previous checkpoint intact."""
         network = self._optimization.evaluated_network
         state = {
             "name": network.NAME,

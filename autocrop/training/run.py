@@ -1,4 +1,4 @@
-"""A training run from options to ``best.pt``: what ``autocrop train`` does, without printing anything."""
+"""Train a model and return its best checkpoint: what ``autocrop train`` does, without printing anything."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_predictions_of_other_programs_are_read(samples, path):
         ({"name": "best.jpg", "boxes": [[0, 0, 1, float("nan")]]}, "not finite"),
         ({"name": "best.jpg", "boxes": [[0.5, 0, 0.5, 1]]}, "left < right"),
         ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]]}, "Add 'width' and 'height' if boxes are in pixels"),
-        ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]], "width": 100, "height": 100}, "reaches beyond the photo"),
+        ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]], "width": 100, "height": 100}, "extends beyond the photo"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1, 1]], "width": 100}, "must both be numbers of pixels"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1, 1]], "scores": [1, 2]}, "2 scores for 1 boxes"),
         ({"name": "best.jpg", "boxes": [], "pair_scores": [[1, 2], [3, 4]]}, "data set has 1 pairs"),

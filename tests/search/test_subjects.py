@@ -37,7 +37,7 @@ def test_invalid_boxes_to_keep_are_refused(box):
 
 def test_regions_beyond_the_photo_are_refused():
     """A region must lie inside the photo."""
-    with pytest.raises(AutocropError, match="reaches beyond the photo"):
+    with pytest.raises(AutocropError, match="extends beyond the photo"):
         Region.parse("900,0,200,10").to_pixels((1000, 1000))
 
 
