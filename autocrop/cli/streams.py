@@ -59,7 +59,7 @@ def _check_conflicts(paths: Sequence[Path], options: Options, settings: RunSetti
     if options.xmp:
         raise UsageError("--xmp writes photo.xmp next to the photo. Name the photo, and leave out -.")
     if settings.contact_sheet is not None:
-        raise UsageError("--contact-sheet needs photos and crops in files. Name them instead of -.")
+        raise UsageError("--contact-sheet cannot show photos or crops from streams. Name files instead of -.")
     if len(paths) > 1:
         raise UsageError("- works with exactly one photo. Leave out the others.")
     if to_stdout and len(options.targets) * options.top > 1:

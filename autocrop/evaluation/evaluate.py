@@ -137,8 +137,7 @@ def measure(
 def _check_samples(samples: Sequence[Sample], given_ratio: bool) -> None:
     if not samples or any(not len(sample.boxes) for sample in samples):
         raise UsageError(
-            "These photos have no crops that people chose or scored, so a model cannot be measured on them. "
-            "Use fcdb, flms, gaicd or cpc."
+            "These photos have no annotated crops to compare predictions with. Use fcdb, flms, gaicd, or cpc."
         )
     if given_ratio and any(sample.scores is not None or len(sample.boxes) > 1 for sample in samples):
         raise UsageError("--given-ratio needs photos with exactly one best crop. Use fcdb.")

@@ -83,18 +83,18 @@ def load_predictions(path: Path, samples: Sequence[Sample]) -> list[Prediction]:
             raise PredictionError(f"Line {number} of {path} has no 'name', the file name of the photo.")
         name = Path(name).name
         if name in first_line:
-            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both about {name}.")
+            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both for {name}.")
         first_line[name] = number
         if name in by_name:
             try:
                 predictions[name] = _from_row(row, by_name[name])
             except (ValueError, TypeError) as error:
-                raise PredictionError(f"Line {number} of {path}, about {name}: {error}") from error
+                raise PredictionError(f"Line {number} of {path}, for {name}: {error}") from error
     missing = [name for name in by_name if name not in predictions]
     if missing:
         raise PredictionError(
-            f"{path} has no line about {len(missing)} of the {len(by_name)} photos: {summarize_names(missing)}. "
-            'Write a line about failed photos, too: {"name": "...", "error": "..."}.'
+            f"{path} has no line for {len(missing)} of the {len(by_name)} photos: {summarize_names(missing)}. "
+            'Write a line for failed photos, too: {"name": "...", "error": "..."}.'
         )
     return [predictions[sample.name] for sample in samples]
 

@@ -52,7 +52,7 @@ def test_flms_counts_missing_photos(tmp_path):
     split = load(f"flms:{tmp_path}", "test")
     assert (len(split), split.listed, split.missing) == (1, 2, ["first.jpg"])
     (tmp_path / "image" / "second.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"None of FLMS's photos exists in .*image\. .*http"):
+    with pytest.raises(DatasetError, match=r"No FLMS photos were found in .*image\. .*http"):
         load(f"flms:{tmp_path}", "test")
 
 

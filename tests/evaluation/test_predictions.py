@@ -75,8 +75,8 @@ def test_predictions_of_other_programs_are_read(samples, path):
         ("{", r"Line 2 of .*predictions\.jsonl is not valid JSON"),
         ("[1]", "Line 2 .* is not a JSON object"),
         ({"boxes": []}, "Line 2 .* has no 'name'"),
-        ({"name": "scored.jpg"}, "Lines 1 and 2 .* both about scored.jpg"),
-        ({"name": "best.jpg", "boxes": [[0, 0, 1]]}, r"Line 2 .* about best\.jpg: 'boxes' must be a list"),
+        ({"name": "scored.jpg"}, "Lines 1 and 2 .* both for scored.jpg"),
+        ({"name": "best.jpg", "boxes": [[0, 0, 1]]}, r"Line 2 .* for best\.jpg: 'boxes' must be a list"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1], [0, 0, 1, 1]]}, "rows of different lengths"),
         ({"name": "best.jpg", "boxes": [["a", 0, 1, 1]]}, "something other than numbers"),
         ({"name": "best.jpg", "boxes": {"x": 1}}, "something other than numbers"),
@@ -114,7 +114,7 @@ def test_scores_of_other_crops_are_refused(samples, path, fields, message):
 def test_missing_photos_are_named(samples, path):
     """Every photo needs a line."""
     write(path, {"name": "best.jpg", "boxes": []})
-    with pytest.raises(PredictionError, match=r"no line about 1 of the 2 photos: scored\.jpg\."):
+    with pytest.raises(PredictionError, match=r"no line for 1 of the 2 photos: scored\.jpg\."):
         load_predictions(path, samples)
 
 
