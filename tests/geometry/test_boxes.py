@@ -78,6 +78,6 @@ def test_as_boxes_refuses_malformed_boxes(boxes):
 
 
 def test_shift_inside_moves_or_drops_boxes():
-    """A box that reaches beyond the photo is moved, and a box that is too large is dropped."""
+    """A box that extends beyond the photo is moved, and a box that is too large is dropped."""
     boxes = np.array([[-0.1, 0.2, 0.4, 0.6], [0, 0, 1.2, 1]], np.float32)
     assert bx.shift_inside(boxes) == pytest.approx(np.array([[0, 0.2, 0.5, 0.6]]))
