@@ -77,6 +77,6 @@ def _place(path: Path, node: Function | ast.ClassDef) -> str:
 
 
 if __name__ == "__main__":
-    found = list(problems())
-    print("\n".join(found) or "All classes, functions and signatures are within the limits.")
-    sys.exit(bool(found))
+    violations = list(problems())
+    print("\n".join(violations) or "All classes, functions and signatures are within the limits.")
+    sys.exit(bool(violations))

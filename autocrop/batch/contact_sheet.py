@@ -48,8 +48,10 @@ class ContactSheet:
         except OSError as error:
             raise self._not_writable(error) from error
         self._write(page_head())
-        if former := self._entries.former:  # written first, so that the next run finds them even if this one is killed
-            lines = "".join(f"<i{entry_attribute(entry)}></i>\n" for entry in former)
+        if (
+            previous := self._entries.former
+        ):  # written first, so that the next run finds them even if this one is killed
+            lines = "".join(f"<i{entry_attribute(entry)}></i>\n" for entry in previous)
             self._write(f"<template>\n{lines}</template>\n")
         return self
 

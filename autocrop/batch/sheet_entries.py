@@ -51,10 +51,10 @@ class SheetEntries:
             states = [_file_state(result.path), _file_state(result.output)]
             return result, {"photo": photo, "output": output, "states": states, "crop": result.to_dict()}
         entry = self._former.get((photo, output))
-        known = _parse_crop(entry.get("crop")) if entry else None
-        if known is None:
+        parsed = _parse_crop(entry.get("crop")) if entry else None
+        if parsed is None:
             return result, None
-        crop, size, notes = known
+        crop, size, notes = parsed
         return dataclasses.replace(result, crop=crop, size=size, notes=notes), entry
 
     def _read(self, sheet: Path) -> dict[tuple[str, str], Entry]:

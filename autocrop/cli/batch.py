@@ -92,7 +92,7 @@ def run_batch(
     started = time.monotonic()
     style, photos, early = settings.style, len(plan), len(plan.early_results)
     prints_data = (plan.options.dry_run or style.json) and sys.stdout.isatty()  # a progress bar would garble the output
-    tried: set[Path] = set()
+    attempted: set[Path] = set()
     with (
         stop_on_interrupt() as stop,
         _open_contact_sheet(settings.contact_sheet, plan) as sheet,
@@ -103,7 +103,7 @@ def run_batch(
             for number, result in enumerate(run(engine, plan, min(settings.workers, photos), stop)):
                 report.add(convert(result))
                 if number >= early:
-                    tried.add(result.path)
+                    attempted.add(result.path)
                 if sheet is not None:
                     sheet.add(result)
         except KeyboardInterrupt:  # raised by another program's Ctrl-C handler
@@ -112,7 +112,7 @@ def run_batch(
     if style.verbose and engine is not None:
         note(f"Model {engine.model} on {engine.device}, {time.monotonic() - started:.2f} s.")
     if stop.is_set():
-        _exit_interrupted(photos - len(tried), photos, plan.options.overwrite)
+        _exit_interrupted(photos - len(attempted), photos, plan.options.overwrite)
     if report.counts[Status.FAILED]:
         raise typer.Exit(EXIT_FAILED)
 

@@ -125,13 +125,13 @@ def measure(
     failed = [prediction.name for prediction in predictions if prediction.error is not None]
     if not pairs:
         raise AutocropError(f"None of the {len(failed)} photos could be read: {predictions[0].error}")
-    readable, made = [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
+    readable, usable = [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
     is_ranking = samples[0].scores is not None
     report: dict[str, Any] = {"protocol": "ranking" if is_ranking else "best crop", "n": len(pairs), "failed": failed}
     report |= {"iou": None, "bde": None, "recall": None, "shots": {}}
     if is_ranking:
-        return report | measure_ranking(readable, made, top)
-    return report | measure_best_crops(readable, made, given_ratio, top)
+        return report | measure_ranking(readable, usable, top)
+    return report | measure_best_crops(readable, usable, given_ratio, top)
 
 
 def _check_samples(samples: Sequence[Sample], given_ratio: bool) -> None:

@@ -94,11 +94,11 @@ class Checkpointer:
             self._save(BEST, record.epoch, record.metrics)
         self._save_last(record.epoch, record.metrics)
 
-    def _check_unchanged(self, path: Path, before: dict[str, Any]) -> None:
-        now = {**dataclasses.asdict(self._network.recipe), **self._fixed_options}
-        names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    def _check_unchanged(self, path: Path, saved: dict[str, Any]) -> None:
+        current = {**dataclasses.asdict(self._network.recipe), **self._fixed_options}
+        names = [name for name in {**current, **saved} if saved.get(name) != current.get(name)]
         if names:
-            changes = ", ".join(f"{name} was {before.get(name)}, now {now.get(name)}" for name in names)
+            changes = ", ".join(f"{name} was {saved.get(name)}, now {current.get(name)}" for name in names)
             raise AutocropError(f"{path} belongs to a run with other options: {changes}. Resume it with its own.")
 
     def _save_last(self, epoch: int, metrics: dict[str, float]) -> None:
