@@ -116,7 +116,7 @@ def test_page_is_self_contained(tmp_path):
 
 
 def test_only_contact_sheets_are_replaced(tmp_path):
-    """A previous sheet is replaced; other pages, folders, and names that do not end in .html are refused."""
+    """A previous sheet is replaced; other pages, folders, and names that do not end in .html are rejected."""
     path = tmp_path / "sheet.html"
     for _ in range(2):
         with ContactSheet(path) as sheet:
@@ -155,7 +155,7 @@ def test_each_photo_has_one_thumbnail(engine, photo, tmp_path):
 
 
 def test_command_writes_a_sheet(samples, tmp_path):
-    """A sheet of crop or apply has all photos; it is refused for streams, for --watch, and over a photo."""
+    """A sheet of crop or apply has all photos; it is rejected for streams, for --watch, and over a photo."""
     for path in samples:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     names = [path.name for path in samples]
@@ -171,11 +171,11 @@ def test_command_writes_a_sheet(samples, tmp_path):
     page = Page(tmp_path / "t.html")
     assert all(page.find("img", index) and page.find("i", index) for index in range(len(samples)))
     for arguments in (["-", "-o", "-"], ["--watch", "."]):
-        refused = autocrop(*arguments, "--contact-sheet", "s.html", cwd=tmp_path)
-        assert refused.returncode == 2
-        assert "--contact-sheet" in refused.stderr
-    refused = autocrop(names[0], "--contact-sheet", names[0], cwd=tmp_path)
-    assert refused.returncode == 2
+        rejected = autocrop(*arguments, "--contact-sheet", "s.html", cwd=tmp_path)
+        assert rejected.returncode == 2
+        assert "--contact-sheet" in rejected.stderr
+    rejected = autocrop(names[0], "--contact-sheet", names[0], cwd=tmp_path)
+    assert rejected.returncode == 2
 
 
 def test_markup_is_well_formed(tmp_path):

@@ -38,7 +38,7 @@ def test_flms_without_scipy_names_the_extra(tmp_path, monkeypatch):
 
 
 def test_flms_has_a_test_split_only(tmp_path):
-    """Other splits are refused, and test is the default split for evaluation."""
+    """Other splits are rejected, and test is the default split for evaluation."""
     write_flms(tmp_path)
     with pytest.raises(DatasetError, match="only has a test split"):
         load(f"flms:{tmp_path}", "val")

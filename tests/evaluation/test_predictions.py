@@ -89,7 +89,7 @@ def test_predictions_of_other_programs_are_read(samples, path):
         ({"name": "best.jpg", "boxes": [], "pair_scores": [[1, 2], [3, 4]]}, "data set has 1 pairs"),
     ],
 )
-def test_invalid_lines_are_refused(samples, path, row, message):
+def test_invalid_lines_are_rejected(samples, path, row, message):
     """The error names the line, the photo and the problem."""
     write(path, {"name": "scored.jpg", "boxes": []}, row)
     with pytest.raises(PredictionError, match=message):
@@ -104,7 +104,7 @@ def test_invalid_lines_are_refused(samples, path, row, message):
         ({"annotated_scores": [1, 2], "annotated": CROPS[:1].tolist()}, "not those of the data set"),
     ],
 )
-def test_scores_of_other_crops_are_refused(samples, path, fields, message):
+def test_scores_of_other_crops_are_rejected(samples, path, fields, message):
     """Scores must belong to the annotated crops of the data set, in the same order."""
     write(path, {"name": "best.jpg", "boxes": []}, {"name": "scored.jpg"} | fields)
     with pytest.raises(PredictionError, match=rf"Line 2 .*scored\.jpg: .*{message}"):
@@ -119,7 +119,7 @@ def test_missing_photos_are_named(samples, path):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
-def test_unreadable_file_is_refused(samples, path, content):
+def test_unreadable_file_is_rejected(samples, path, content):
     """A file that does not exist or is not UTF-8 text is an error."""
     if content is not None:
         path.write_bytes(content)
