@@ -169,7 +169,7 @@ Quality = Annotated[
         group=OUTPUT,
         min=1,
         max=100,
-        help="Set the quality of JPEG, WebP, and AVIF. Default: that of a JPEG photo, otherwise 90.",
+        help="Set the quality of JPEG, WebP, and AVIF. Default: that of a JPEG photo, otherwise 92 for JPEG and 90 for others.",
     ),
 ]
 Strip = Annotated[

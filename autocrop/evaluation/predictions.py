@@ -1,4 +1,4 @@
-"""Predictions of a model for the photos of a data set, and their file format, which ``docs/metrics.md`` describes.
+"""Predictions of a model for the photos of a data set, and their file format, which ``docs/guides/measuring.md`` describes.
 
 Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file.
 """
