@@ -169,7 +169,7 @@ Quality = Annotated[
         group=OUTPUT,
         min=1,
         max=100,
-        help="Set the quality of JPEG, WebP, and AVIF. Default: that of a JPEG photo, otherwise 92 for JPEG and 90 for others.",
+        help="Set the quality of JPEG, WebP, and AVIF. Default: a JPEG photo's own, otherwise 92 for JPEG, else 90.",
     ),
 ]
 Strip = Annotated[

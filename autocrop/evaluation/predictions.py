@@ -1,6 +1,7 @@
-"""Predictions of a model for the photos of a data set, and their file format, which ``docs/guides/measuring.md`` describes.
+"""Predictions of a model for the photos of a data set, and their file format.
 
-Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file.
+Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file, in
+the format that ``docs/guides/measuring.md`` describes.
 """
 
 from __future__ import annotations
