@@ -19,6 +19,8 @@ class GroupedHelp(TyperCommand):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
+            if record is not None and parameter.param_type_name == "argument":
+                record = record[0].split(" <")[0], record[1]  # without Typer's <list[Path]>
             if record is not None:
                 group = getattr(parameter, "rich_help_panel", None)
                 group = group or ("Arguments" if parameter.param_type_name == "argument" else "Other")
@@ -72,7 +74,7 @@ Presets = Annotated[
 ]
 Top = Annotated[int, option("--top", metavar="N", group=CROPS, min=1, max=50, help="Write up to N distinct crops.")]
 Upscale = Annotated[
-    bool, option("--upscale", group=CROPS, help="Enlarge crops that are smaller than --size or --preset.")
+    bool, option("--upscale", group=CROPS, help="Enlarge crops that are smaller than the requested size.")
 ]
 NoFaceGuard = Annotated[bool, option("--no-face-guard", group=CROPS, help="Allow crops to cut faces.")]
 Keep = Annotated[
