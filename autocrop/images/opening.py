@@ -9,20 +9,28 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
+from autocrop.images import tiff
 from autocrop.images.containers import may_have_more_scans
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
 from autocrop.images.limits import MAX_PIXELS, pillow_limit, too_large
 from autocrop.images.raw import RawDecoder
+from autocrop.images.tiff_decoder import TiffDecoder
+from autocrop.images.tiff_layout import Layout
+from autocrop.images.tiff_pages import select_page
 
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """First bytes of JPEG, PNG and WebP files. They are read whole, since their metadata may be anywhere in the file."""
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 """Brands of HEIF files (ISO base media). AVIF files may have the last two as well; Pillow recognizes those first."""
+BIG_TIFF = (b"II+\0", b"MM\0+")
+"""First bytes of BigTIFF files. Pillow does not read the big-endian ones."""
 HEAD_SIZE = 1 << 16
 """Bytes at the beginning of a file that are enough to recognize its format and to find an AVIF's bit depth."""
 BLOCK_SIZE = 4096
 """Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
+MAX_BYTES_PER_PIXEL = 8
+"""Bytes per pixel of a TIFF that are decoded, relative to the limit on pixels: RGBA with 16 bits per channel."""
 MAX_SCANS = 1000
 """Scans of a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
 SCAN_MARKER, END_MARKER = b"\xff\xda", b"\xff\xd9"
@@ -46,6 +54,8 @@ def open_decoder(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) 
     suffix = Path(name).suffix.lower()
     if suffix in RAW_SUFFIXES and not head.startswith(READ_WHOLE):
         return RawDecoder(source, name, max_pixels)
+    if head[:4] in tiff.HEADERS:
+        return _open_tiff(source, head, name, max_pixels)
     try:
         return _open_with_pillow(source, head, name, max_pixels)
     except UnidentifiedImageError as error:
@@ -69,7 +79,37 @@ def _open_heif(source: Path | bytes, head: bytes, name: str, max_pixels: int) ->
         raise damaged(name, "it contains no HEIC picture") from error
 
 
-def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
+def _open_tiff(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
+    """Open the page of a TIFF that is cropped: with Pillow if it is of a common kind, or else with our own decoder."""
+    try:
+        page = select_page(source)
+        layout = Layout.of_page(page.directory)
+    except (ValueError, OSError) as error:
+        raise damaged(name, error) from error
+    if layout.is_known and (not layout.is_plain or head[:4] in BIG_TIFF):
+        if layout.problem:
+            raise _unsupported_tiff(name, layout.problem)
+        size = layout.width, layout.height
+        if layout.width * layout.height > max_pixels or layout.decoded_bytes > max_pixels * MAX_BYTES_PER_PIXEL:
+            raise too_large(name, size, max_pixels)
+        return TiffDecoder(page.source, page.order, page.directory, layout, page.notes)
+    try:
+        return _open_with_pillow(page.source, head, name, max_pixels, page.notes)
+    except UnidentifiedImageError as error:
+        raise _unsupported_tiff(name, layout.description) from error
+
+
+def _unsupported_tiff(name: str, reason: str) -> PhotoError:
+    return PhotoError(
+        f"{name} is a TIFF of a kind that autocrop cannot read ({reason}). "
+        "Convert it to RGB or gray with 8 or 16 bits per channel first."
+    )
+
+
+def _open_with_pillow(
+    source: Path | bytes, head: bytes, name: str, max_pixels: int, notes: tuple[str, ...] = ()
+) -> Decoder:
+    """Open a photo with Pillow. *notes* are about its other frames; they are only given for a TIFF."""
     try:
         if isinstance(source, Path) and head.startswith(READ_WHOLE):
             data = source.read_bytes()
@@ -88,8 +128,8 @@ def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: 
             if image.format == "AVIF" and isinstance(source, Path):
                 data = head
             if has_sixteen_bit_color(image):
-                return SixteenBitDecoder(image, data, data or source)
-            return PillowDecoder(image, data)
+                return SixteenBitDecoder(image, data)
+            return PillowDecoder(image, data, source, notes)
     except UnidentifiedImageError:
         raise
     except Image.DecompressionBombError as error:

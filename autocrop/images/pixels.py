@@ -16,6 +16,8 @@ from autocrop.images.limits import pillow_limit
 SixteenBitArray = NDArray[np.uint16]
 """16 bits per channel: gray ``[h, w]``, RGB ``[h, w, 3]`` or RGBA ``[h, w, 4]``."""
 Picture = Image.Image | SixteenBitArray
+FLOAT_PEAK = "autocrop_peak"
+"""Key of ``Image.info`` for the value that stands for white in floating-point gray."""
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
@@ -42,8 +44,10 @@ def crop_and_resize(picture: Picture, box: PixelBox, size: tuple[int, int] | Non
 
 
 def _resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if picture.mode in ("P", "1"):  # these two modes cannot be interpolated
-        picture = picture.convert("RGBA" if "transparency" in picture.info else "L" if picture.mode == "1" else "RGB")
+    # Bits and palette indices cannot be interpolated, and a transparent color would blend with its neighbors.
+    picture = with_alpha_channel(picture)
+    if picture.mode in ("P", "PA", "1"):
+        picture = picture.convert({"P": "RGB", "PA": "RGBA", "1": "L"}[picture.mode])
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
@@ -84,21 +88,49 @@ def as_rgb(picture: Picture) -> Image.Image:
     """Return an 8-bit RGB image: deeper gray is scaled down, transparency is put on white."""
     image = as_8_bit(picture)
     if image.mode.startswith("I") or image.mode == "F":
-        gray = np.nan_to_num(np.asarray(image, np.float32))
-        peak = next((peak for peak in (1, 255) if gray.max() <= peak), 65535)
-        image = Image.fromarray((gray.clip(0, peak) * (255 / peak)).astype(np.uint8))
+        image = as_8_bit(scaled_to_16_bit(image))
     if has_transparency(image):
         opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(image.convert("RGBA"))
+        opaque.alpha_composite(with_alpha_channel(image).convert("RGBA"))
         image = opaque
     return image.convert("RGB")
 
 
+def scaled_to_16_bit(image: Image.Image) -> SixteenBitArray:
+    """Return gray of 32-bit integers or floating-point values as 16 bits.
+
+    White is the value that the decoder has set, or else the usual one (1, 255 or 65,535) that no value exceeds.
+    """
+    gray = np.nan_to_num(np.asarray(image, np.float32))
+    peak = image.info.get(FLOAT_PEAK) or next((limit for limit in (1, 255, 65535) if gray.max() <= limit), gray.max())
+    return (gray.clip(0, peak) * (65535 / peak)).round().astype(np.uint16)
+
+
+def with_alpha_channel(image: Image.Image) -> Image.Image:
+    """Return a picture whose transparent colors, if it has any, are an alpha channel. *image* does not change."""
+    if "transparency" not in image.info or image.mode not in ("1", "L", "P", "RGB"):
+        return image
+    if image.mode == "P":
+        image = image.copy()  # Pillow's conversion changes the palette of the picture that it converts
+    return image.convert("LA" if image.mode in ("1", "L") else "RGBA")
+
+
 def sixteen_bit_as_array(picture: Picture) -> Picture:
-    """Return the array for a Pillow image of 16-bit gray; return any other picture unchanged."""
-    if isinstance(picture, Image.Image) and picture.mode.startswith("I;16"):
-        return np.asarray(picture).astype(np.uint16)
-    return picture
+    """Return the array for a Pillow image of 16-bit gray; return any other picture unchanged.
+
+    If the image has a transparent value, as a PNG may have, the array is RGBA. Pillow also reads 16-bit gray as 32-bit
+    integers.
+    """
+    if not isinstance(picture, Image.Image) or not picture.mode.startswith("I"):
+        return picture
+    array = np.asarray(picture)
+    if array.itemsize > 2 and (array.min() < 0 or array.max() > 65535):
+        return picture
+    array = array.astype(np.uint16)
+    key = picture.info.get("transparency")
+    if not isinstance(key, int):
+        return array
+    return np.dstack([array, array, array, np.where(array == key, 0, 65535).astype(np.uint16)])
 
 
 def has_transparency(picture: Picture) -> bool:
