@@ -54,7 +54,7 @@ class PillowDecoder:
         image: The photo, opened but not loaded.
         data: Content of the file, if its format needs it for metadata or encoding.
         source: Content or path of the file; None for a picture made in memory.
-        notes: Notes for the user about other pages of a TIFF.
+        notes: Notes for the user about the file, such as the other pages of a TIFF.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PillowDecoder:
     ) -> None:
         self._image = image
         self._source = source
-        self._page_notes = notes
+        self._file_notes = notes
         self.data = data
         self.orientation = metadata_reader.orientation_of(image)
         # Phones write MPO: a JPEG followed by more pictures.
@@ -94,7 +94,7 @@ class PillowDecoder:
     @property
     def notes(self) -> list[str]:
         """See :class:`Decoder`."""
-        notes = [*self._page_notes]
+        notes = [*self._file_notes]
         frames = self._count_frames()
         if self._image.format == "MPO" and frames > 1:
             notes.append("other pictures in the file, such as an HDR gain map, are left out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from autocrop.images import tiff
 from autocrop.images.containers import may_have_more_scans
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
+from autocrop.images.jpeg_scans import END_MARKER, read_scans, with_end_marker
 from autocrop.images.limits import MAX_PIXELS, pillow_limit, too_large
 from autocrop.images.raw import RawDecoder
 from autocrop.images.tiff_decoder import TiffDecoder
@@ -33,7 +35,10 @@ MAX_BYTES_PER_PIXEL = 8
 """Bytes per pixel of a TIFF that are decoded, relative to the limit on pixels: RGBA with 16 bits per channel."""
 MAX_SCANS = 1000
 """Scans of a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
-SCAN_MARKER, END_MARKER = b"\xff\xda", b"\xff\xd9"
+SCAN_MARKER = b"\xff\xda"
+SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+"""A scan marker with the length and the number of components that belong to it. Films contain markers by chance."""
+MISSING_MARKER_NOTE = "the end marker of the file is missing, but the picture is complete"
 
 
 def open_decoder(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Decoder:
@@ -109,7 +114,7 @@ def _unsupported_tiff(name: str, reason: str) -> PhotoError:
 def _open_with_pillow(
     source: Path | bytes, head: bytes, name: str, max_pixels: int, notes: tuple[str, ...] = ()
 ) -> Decoder:
-    """Open a photo with Pillow. *notes* are about its other frames; they are only given for a TIFF."""
+    """Open a photo with Pillow. *notes* are about the other pages of a TIFF."""
     try:
         if isinstance(source, Path) and head.startswith(READ_WHOLE):
             data = source.read_bytes()
@@ -122,7 +127,10 @@ def _open_with_pillow(
             if image.width * image.height > max_pixels:
                 raise too_large(name, image.size, max_pixels)
             if image.format in ("JPEG", "MPO"):
-                _check_jpeg(data, len(image.getbands()))
+                checked = _check_jpeg(data, len(image.getbands()))
+                if checked is not data:
+                    data, notes = checked, (MISSING_MARKER_NOTE,)
+                    image = Image.open(io.BytesIO(data), formats=("JPEG",))
             if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
                 raise PhotoError("its end is missing")
             if image.format == "AVIF" and isinstance(source, Path):
@@ -142,22 +150,27 @@ def _open_with_pillow(
         raise damaged(name, error) from error
 
 
-def _check_jpeg(data: bytes, components: int) -> None:
+def _check_jpeg(data: bytes, components: int) -> bytes:
     """Reject JPEGs that Pillow would decode to a half-gray picture, or only after hours.
 
     Args:
         data: Content of the file.
         components: Components of a pixel. A decoder stops after a scan that has all of them.
 
+    Returns:
+        The content, with an end marker if only that was missing.
+
     Raises:
-        PhotoError: The end is missing and filled with zeros, as in an interrupted copy, or there are more scans than
-            any encoder writes.
+        ValueError: The end of the picture is missing, or there are more scans than any encoder writes.
     """
     # Searching megabytes is slow, so the quick checks come first.
-    if data.endswith(bytes(64)) and data.find(END_MARKER, data.rfind(SCAN_MARKER)) < 0:
-        raise PhotoError("its end is missing")
-    if may_have_more_scans(data, components) and data.count(SCAN_MARKER) > MAX_SCANS:
-        raise PhotoError(f"it has more than {MAX_SCANS} scans")
+    has_many_markers = may_have_more_scans(data, components) and data.count(SCAN_MARKER) > MAX_SCANS
+    if has_many_markers and len(SCAN_HEADER.findall(data)) > MAX_SCANS:
+        raise ValueError(f"it has more than {MAX_SCANS} scans")
+    if data.endswith(END_MARKER):
+        return data
+    scans = read_scans(data)
+    return data if scans.end is not None else with_end_marker(data, scans)
 
 
 def _ends_in_zeros(source: Path | bytes) -> bool:

@@ -45,7 +45,7 @@ def test_incomplete_files_fail(file_format):
 def test_files_without_a_header_fail(file_format):
     """Data that no reader opens is not written."""
     data = encoded(file_format)
-    with pytest.raises(ValueError, match="cannot be read|incomplete"):
+    with pytest.raises(ValueError, match=r"cannot be read|incomplete"):
         check_encoded(data[:4] + bytes(len(data) - 16) + data[-12:], file_format, (60, 40))
 
 
