@@ -7,7 +7,6 @@ itself are followed, from marker to marker (ITU-T T.81, annex B).
 from __future__ import annotations
 
 import io
-import re
 import struct
 import warnings
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from autocrop.images.containers import SEQUENTIAL_FRAMES, SOS, START_OF_FRAME
 
 EOI = 0xD9
 END_MARKER = b"\xff\xd9"
-NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-"""A marker that ends compressed data. ``FF 00`` is a byte of the data, and restart markers lie inside it."""
+INSIDE_DATA = np.isin(np.arange(256), [0x00, *range(0xD0, 0xD8), 0xFF])
+"""For each byte, True if it does not make a marker that ends compressed data: ``FF 00`` is a byte of the data, restart
+markers lie inside it, and further ``FF`` are filling."""
 WITHOUT_CONTENT = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers that have no length: TEM, restart markers, SOI."""
 MIN_ZERO_TAIL = 64
@@ -70,11 +70,12 @@ def read_scans(data: bytes) -> JpegScans:
     """Follow the segments and scans of a JPEG up to the end of its picture."""
     scans = JpegScans()
     position = 2
-    while position + 2 <= len(data):
-        match = NEXT_MARKER.search(data, position)  # decoders ignore bytes between segments
-        if match is None:
+    markers = _marker_positions(data)
+    while True:
+        index = np.searchsorted(markers, position)  # decoders ignore bytes between segments
+        if index == len(markers):
             break
-        marker, position = data[match.end() - 1], match.end()
+        marker, position = data[markers[index] + 1], int(markers[index]) + 2
         if marker == EOI:
             scans.end = position
             break
@@ -90,6 +91,13 @@ def read_scans(data: bytes) -> JpegScans:
             scans.add_scan(body)
         position += max(length, 2)
     return scans
+
+
+def _marker_positions(data: bytes) -> NDArray[np.intp]:
+    """Return the positions of all markers that end compressed data, in ascending order."""
+    array = np.frombuffer(data, np.uint8)
+    positions = np.flatnonzero(array[:-1] == 0xFF)
+    return positions[~INSIDE_DATA[array[positions + 1]]]
 
 
 def with_end_marker(data: bytes, scans: JpegScans) -> bytes:
