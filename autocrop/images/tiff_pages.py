@@ -49,9 +49,9 @@ def select_page(source: Path | bytes) -> SelectedPage:
         pages = list(itertools.islice(reader.pages(), MAX_PAGES))
         if not pages:
             raise ValueError("it has no page")
-        photos = [page for page in pages if not _is_thumbnail_or_mask(page.directory)]
+        photos = [page for page in pages if not is_thumbnail_or_mask(page.directory)]
         notes = []
-        if not _is_thumbnail_or_mask(pages[0].directory):
+        if not is_thumbnail_or_mask(pages[0].directory):
             selected = pages[0]
         else:
             candidates = photos or _subpages(reader, pages[0].directory)
@@ -68,7 +68,9 @@ def select_page(source: Path | bytes) -> SelectedPage:
     return SelectedPage(reader.order, selected.directory, source, tuple(notes))
 
 
-def _is_thumbnail_or_mask(directory: Directory) -> bool:
+def is_thumbnail_or_mask(directory: Directory) -> bool:
+    """Return True for a page that only accompanies a page in full resolution."""
+
     def integer(tag: int) -> int:
         value = directory[tag].integers if tag in directory else ()
         return value[0] if value else 0
@@ -86,7 +88,7 @@ def _subpages(reader: DirectoryReader, directory: Directory) -> list[Page]:
 def _is_photo(directory: Directory) -> bool:
     """Return True for a page in full resolution that is not the sensor data of a camera."""
     photometric = directory[PHOTOMETRIC].integers if PHOTOMETRIC in directory else ()
-    return not _is_thumbnail_or_mask(directory) and set(photometric) <= {*COLOR_CHANNELS, PALETTE, YCBCR}
+    return not is_thumbnail_or_mask(directory) and set(photometric) <= {*COLOR_CHANNELS, PALETTE, YCBCR}
 
 
 def _with_first_page(data: bytes, order: str, offset: int) -> bytes:
