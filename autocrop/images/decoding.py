@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from autocrop.images import metadata_reader
 from autocrop.images.encoding import Encoding
 from autocrop.images.metadata import Metadata
+from autocrop.images.netpbm import read_ppm
 from autocrop.images.orientation import SIDEWAYS, upright_pixels
 from autocrop.images.pixels import Picture, SixteenBitArray, as_rgb, sixteen_bit_as_array, size_of
 from autocrop.images.tiff_layout import BITS_PER_SAMPLE
@@ -120,7 +121,7 @@ class PillowDecoder:
 
 
 class SixteenBitDecoder(PillowDecoder):
-    """Decodes PNG files of 16-bit color, which Pillow would reduce to 8 bits.
+    """Decodes PNG and PPM files of 16-bit color, which Pillow would reduce to 8 bits.
 
     Args:
         image: The photo, opened by Pillow, which reads the metadata and checks that the file is complete.
@@ -141,6 +142,12 @@ class SixteenBitDecoder(PillowDecoder):
 
     @functools.cached_property
     def _array(self) -> SixteenBitArray:
+        picture = upright_pixels(read_ppm(self.data) if self.format == "PPM" else self._read_png(), self.orientation)
+        if size_of(picture) != self.size:
+            raise ValueError("its size differs from the size in its header")
+        return np.ascontiguousarray(picture)
+
+    def _read_png(self) -> SixteenBitArray:
         import cv2
 
         self._image.load()  # Pillow reports a truncated file, while OpenCV may return half a picture
@@ -154,16 +161,17 @@ class SixteenBitDecoder(PillowDecoder):
             raise ValueError("its 16-bit colors cannot be decoded")
         channels = [2, 1, 0, 3][: array.shape[2]]  # OpenCV returns BGR
         picture: SixteenBitArray = array.astype(np.uint16, copy=False)[..., channels]
-        picture = upright_pixels(picture, self.orientation)
-        if size_of(picture) != self.size:
-            raise ValueError("its size differs from the size in its header")
-        return np.ascontiguousarray(picture)
+        return picture
 
 
 def has_sixteen_bit_color(image: Image.Image) -> bool:
-    """Return True if an opened PNG has color with 16 bits per channel."""
-    is_color = image.format == "PNG" and image.mode in ("RGB", "RGBA")
-    return is_color and any("16" in str(tile[3]) for tile in getattr(image, "tile", []))
+    """Return True if an opened PNG or PPM has color with 16 bits per channel."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    arguments = [tile[3] for tile in getattr(image, "tile", [])]
+    if image.format == "PPM":  # the mode and the value of white, unless that is 255
+        return any(isinstance(argument, tuple) and argument[-1] > 255 for argument in arguments)
+    return image.format == "PNG" and any("16" in str(argument) for argument in arguments)
 
 
 def _bit_depth(image: Image.Image, data: bytes) -> int:

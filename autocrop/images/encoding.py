@@ -43,13 +43,14 @@ class Encoding:
         """
         info = image.info
         if image.format in ("JPEG", "MPO"):
+            rgb = image.mode == "RGB" and _stores_rgb(image)
             return cls(
                 "JPEG",
                 image.mode,
                 quantization=getattr(image, "quantization", None),
-                subsampling=_subsampling(image),
+                subsampling=0 if rgb else _subsampling(image),  # libjpeg writes RGB only without subsampling
                 progressive=bool(info.get("progressive")),
-                rgb=image.mode == "RGB" and info.get("adobe_transform") == 0,
+                rgb=rgb,
             )
         if image.format == "TIFF":
             compression = str(info.get("compression", ""))
@@ -62,6 +63,18 @@ class Encoding:
         if image.format == "WEBP":
             return cls("WEBP", image.mode, webp_is_lossless(data))
         return cls(image.format, image.mode, image.format not in ("AVIF", "HEIF", "JPEG2000"))
+
+
+def _stores_rgb(image: Image.Image) -> bool:
+    """Return True if a JPEG of three components stores RGB rather than YCbCr, by the rules of libjpeg.
+
+    JFIF means YCbCr whatever else the file says; then Adobe's segment counts, and then the names of the components.
+    """
+    if "jfif" in image.info:
+        return False
+    if "adobe_transform" in image.info:
+        return bool(image.info["adobe_transform"] == 0)
+    return [layer[0] for layer in getattr(image, "layer", [])] == [ord(letter) for letter in "RGB"]
 
 
 def _subsampling(image: Image.Image) -> int:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
 from autocrop.images import tiff
-from autocrop.images.containers import may_have_more_scans
+from autocrop.images.containers import PNG_SIGNATURE, may_have_more_scans, without_long_texts
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
 from autocrop.images.jpeg_scans import END_MARKER, read_scans, with_end_marker
@@ -20,6 +20,7 @@ from autocrop.images.raw import RawDecoder
 from autocrop.images.tiff_decoder import TiffDecoder
 from autocrop.images.tiff_layout import Layout
 from autocrop.images.tiff_pages import select_page
+from autocrop.images.unsupported import describe
 
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """First bytes of JPEG, PNG and WebP files. They are read whole, since their metadata may be anywhere in the file."""
@@ -66,6 +67,11 @@ def open_decoder(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) 
     except UnidentifiedImageError as error:
         if (head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS) or suffix in HEIF_SUFFIXES:
             return _open_heif(source, head, name, max_pixels)
+        kind = describe(head)
+        if kind:
+            raise PhotoError(
+                f"{name} is {kind}, which autocrop cannot read. Convert it to JPEG, PNG or TIFF first."
+            ) from error
         raise PhotoError(
             f"{name} is not a photo in a format that autocrop can read (JPEG, PNG, WebP, AVIF, TIFF, GIF, HEIC, raw)."
         ) from error
@@ -123,7 +129,11 @@ def _open_with_pillow(
         with pillow_limit(max_pixels), warnings.catch_warnings():
             # Pillow warns about possible decompression bombs and about damaged EXIF.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data) if data else source, formats=installed_readable_formats())
+            if data.startswith(PNG_SIGNATURE):
+                data_without_texts = without_long_texts(data)
+                image = Image.open(io.BytesIO(data_without_texts), formats=("PNG",))
+            else:
+                image = Image.open(io.BytesIO(data) if data else source, formats=installed_readable_formats())
             if image.width * image.height > max_pixels:
                 raise too_large(name, image.size, max_pixels)
             if image.format in ("JPEG", "MPO"):
@@ -136,6 +146,8 @@ def _open_with_pillow(
             if image.format == "AVIF" and isinstance(source, Path):
                 data = head
             if has_sixteen_bit_color(image):
+                if not data and isinstance(source, Path):
+                    data = source.read_bytes()
                 return SixteenBitDecoder(image, data)
             return PillowDecoder(image, data, source, notes)
     except UnidentifiedImageError:

@@ -83,3 +83,5 @@ def _check_boxes(data: bytes) -> None:
         if size < 8 or position + size > len(data):
             raise ValueError(MISSING_END)
         position += size
+    if any(data[position:]):  # less than the header of a box
+        raise ValueError(MISSING_END)

@@ -8,6 +8,7 @@ import warnings
 
 from PIL import Image
 
+from autocrop.images.containers import without_long_texts
 from autocrop.images.limits import pillow_limit
 
 FULLY_DECODED = ("GIF",)
@@ -33,6 +34,8 @@ def check_encoded(data: bytes, file_format: str, size: tuple[int, int]) -> None:
         raise ValueError("the encoded file is incomplete")
     if file_format not in Image.OPEN:  # Pillow writes PDF, for example, but does not read it
         return
+    if file_format == "PNG":
+        data = without_long_texts(data)
     try:
         with pillow_limit(size[0] * size[1]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
