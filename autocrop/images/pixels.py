@@ -6,6 +6,8 @@ Pillow does not support it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -48,25 +50,39 @@ def _resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     picture = with_alpha_channel(picture)
     if picture.mode in ("P", "PA", "1"):
         picture = picture.convert({"P": "RGB", "PA": "RGBA", "1": "L"}[picture.mode])
+    if picture.mode in ("LA", "RGBA") and picture.getextrema()[-1] != (255, 255):
+        # Pillow weights colors by their opacity, too, but with 8 bits, which leaves fringes of slightly wrong color.
+        resized = _resize_channels(np.asarray(picture), size, 255).astype(np.uint8)
+        return Image.frombytes(picture.mode, size, resized.tobytes())
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def _resize_sixteen_bit(array: SixteenBitArray, size: tuple[int, int]) -> SixteenBitArray:
-    """Resize each channel in float32, which holds 16 bits exactly. Colors are weighted by their opacity."""
+    result = _resize_channels(np.atleast_3d(array), size, 65535).astype(np.uint16)
+    return result[..., 0] if array.ndim == 2 else result
+
+
+def _resize_channels(array: NDArray[Any], size: tuple[int, int], peak: int) -> NDArray[np.float32]:
+    """Resize each channel in float32, which holds 16 bits exactly. Colors are weighted by their opacity.
+
+    Args:
+        array: Pixels ``[h, w, c]``; with two or four channels, the last one is the opacity.
+        size: (width, height) of the result.
+        peak: Value of white.
+    """
 
     def resize(channel: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
-    channels = [channel.astype(np.float32) for channel in np.atleast_3d(array).transpose(2, 0, 1)]
-    if len(channels) == 4:
+    channels = [channel.astype(np.float32) for channel in array.transpose(2, 0, 1)]
+    if len(channels) in (2, 4):
         *colors, opacity = channels
         resized_opacity = resize(opacity)
         weight = np.where(resized_opacity > 0.5, resized_opacity, np.inf)
         channels = [*(resize(color * opacity) / weight for color in colors), resized_opacity]
     else:
         channels = [resize(channel) for channel in channels]
-    result = np.stack(channels, axis=2).round().clip(0, 65535).astype(np.uint16)
-    return result[..., 0] if array.ndim == 2 else result
+    return np.asarray(np.stack(channels, axis=2).round().clip(0, peak))
 
 
 def as_8_bit(picture: Picture) -> Image.Image:
