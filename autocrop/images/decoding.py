@@ -15,7 +15,14 @@ from autocrop.images.encoding import Encoding
 from autocrop.images.metadata import Metadata
 from autocrop.images.netpbm import read_ppm
 from autocrop.images.orientation import SIDEWAYS, upright_pixels
-from autocrop.images.pixels import Picture, SixteenBitArray, as_rgb, sixteen_bit_as_array, size_of
+from autocrop.images.pixels import (
+    Picture,
+    SixteenBitArray,
+    as_rgb,
+    reduced_for_preview,
+    sixteen_bit_as_array,
+    size_of,
+)
 from autocrop.images.tiff_layout import BITS_PER_SAMPLE
 
 PREVIEW_SIDE = 360
@@ -86,7 +93,7 @@ class PillowDecoder:
                 scale = PREVIEW_SIDE / min(image.size)
                 image.draft(None, (int(image.width * scale), int(image.height * scale)))
                 return as_rgb(_load_upright(image))
-        return as_rgb(self.decode())
+        return as_rgb(reduced_for_preview(self.decode()))
 
     def decode(self) -> Picture:
         """See :class:`Decoder`."""
@@ -134,7 +141,7 @@ class SixteenBitDecoder(PillowDecoder):
 
     def decode_preview(self) -> Image.Image:
         """See :class:`Decoder`."""
-        return as_rgb(self._array)
+        return as_rgb(reduced_for_preview(self._array))
 
     def decode(self) -> SixteenBitArray:
         """See :class:`Decoder`."""

@@ -6,6 +6,7 @@ Pillow does not support it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from autocrop.images.limits import pillow_limit
 SixteenBitArray = NDArray[np.uint16]
 """16 bits per channel: gray ``[h, w]``, RGB ``[h, w, 3]`` or RGBA ``[h, w, 4]``."""
 Picture = Image.Image | SixteenBitArray
+MAX_PREVIEW_PIXELS = 50_000_000
+"""Pixels of a decoded picture that analysis copies: more than most cameras have, and 150 MB as RGB."""
+REDUCIBLE_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "F")
+"""Modes that Pillow reduces by averaging."""
 FLOAT_PEAK = "autocrop_peak"
 """Key of ``Image.info`` for the value that stands for white in floating-point gray."""
 
@@ -120,6 +125,20 @@ def scaled_to_16_bit(image: Image.Image) -> SixteenBitArray:
     gray = np.nan_to_num(np.asarray(image, np.float32))
     peak = image.info.get(FLOAT_PEAK) or next((limit for limit in (1, 255, 65535) if gray.max() <= limit), gray.max())
     return (gray.clip(0, peak) * (65535 / peak)).round().astype(np.uint16)
+
+
+def reduced_for_preview(picture: Picture) -> Picture:
+    """Return a picture of more than :data:`MAX_PREVIEW_PIXELS` reduced by a whole factor, and any other unchanged.
+
+    Analysis would otherwise copy hundreds of megapixels, although it reduces them to a few hundred pixels anyway.
+    """
+    width, height = size_of(picture)
+    factor = math.ceil(math.sqrt(width * height / MAX_PREVIEW_PIXELS))
+    if factor <= 1:
+        return picture
+    if isinstance(picture, Image.Image):
+        return picture.reduce(factor) if picture.mode in REDUCIBLE_MODES else picture
+    return np.ascontiguousarray(picture[factor // 2 :: factor, factor // 2 :: factor])
 
 
 def with_alpha_channel(image: Image.Image) -> Image.Image:

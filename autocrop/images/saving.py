@@ -29,6 +29,7 @@ from autocrop.images.pixels import (
     mode_of,
     scaled_to_16_bit,
     sixteen_bit_as_array,
+    size_of,
     with_alpha_channel,
 )
 from autocrop.images.tiff_layout import EXTRA_SAMPLES, UNASSOCIATED_ALPHA
@@ -43,6 +44,11 @@ LOSSLESS_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"
 """TIFF compressions for all pictures."""
 DEFLATE = 8
 """OpenCV's number of the TIFF compression that is used if OpenCV cannot write the photo's."""
+HEVC_PRESET = "ultrafast"
+"""Preset of x265 for HEIC. For 7.5 megapixels at quality 90, it takes 1.8 s of CPU time, while libheif's default takes
+14.6 s. The file is 2 % smaller, and its PSNR is 49.1 dB instead of 49.3 dB."""
+MAX_HEVC_PIXELS, HEVC_TILE_SIDE = 142_606_336, 4096
+"""Pixels that fit into one HEVC picture (level 7.2), and the side of the tiles into which larger ones are divided."""
 OPAQUE_FORMATS = ("JPEG", "MPO", "BMP", "DIB", "PPM")
 """Formats without transparency, or whose readers ignore it."""
 HALF_OPAQUE = 128
@@ -233,6 +239,11 @@ def _encode_modern(request: EncodeRequest) -> EncodedFile:
     if file_format == "WEBP" and quality is None and request.source.lossless:
         # "exact" keeps the colors of transparent pixels; "quality" is the compression effort in lossless mode.
         options |= {"lossless": True, "exact": True, "quality": 80}
+    if file_format == "HEIF":
+        options["enc_params"] = {"preset": HEVC_PRESET}
+        width, height = size_of(request.picture)
+        if width * height > MAX_HEVC_PIXELS:
+            options["tile_size"] = HEVC_TILE_SIDE
     data = _encode_with_pillow(request.picture, file_format, **options)
     return EncodedFile(data, _iptc_notes(request))
 

@@ -15,7 +15,7 @@ from autocrop.images import metadata_reader
 from autocrop.images.encoding import Encoding
 from autocrop.images.metadata import TIFF_ICC, Metadata
 from autocrop.images.orientation import ORIENTATION, SIDEWAYS, upright_pixels
-from autocrop.images.pixels import FLOAT_PEAK, Picture, as_rgb
+from autocrop.images.pixels import FLOAT_PEAK, Picture, as_rgb, reduced_for_preview
 from autocrop.images.tiff import RATIONAL, Directory
 from autocrop.images.tiff_layout import (
     ASSOCIATED_ALPHA,
@@ -72,7 +72,7 @@ class TiffDecoder:
 
     def decode_preview(self) -> Image.Image:
         """See :class:`autocrop.images.decoding.Decoder`."""
-        return as_rgb(self._picture)
+        return as_rgb(reduced_for_preview(self._picture))
 
     def decode(self) -> Picture:
         """See :class:`autocrop.images.decoding.Decoder`."""
