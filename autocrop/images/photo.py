@@ -17,12 +17,14 @@ from autocrop.images.decoding import Decoder, PillowDecoder
 from autocrop.images.files import write_atomically
 from autocrop.images.formats import LOSSLESS_FORMATS, check_sides, format_of
 from autocrop.images.limits import MAX_PIXELS, pillow_limit
+from autocrop.images.metadata_reader import orientation_of
 from autocrop.images.metadata_writer import add_to_jpeg
 from autocrop.images.opening import damaged, open_decoder
 from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture
 from autocrop.images.saving import EncodeRequest, encode
 from autocrop.images.sidecar import CropSettings, write_crop
+from autocrop.images.verification import check_encoded
 
 MIN_SIDE = 32
 """Shortest side in pixels of a photo that can be cropped. Smaller pictures leave no room for composition."""
@@ -114,6 +116,7 @@ class Photo:
         metadata = metadata.stripped() if strip else metadata.for_crop(size, upright=True)
         try:
             encoded = encode(EncodeRequest(picture, file_format, metadata, self._decoder.encoding, quality))
+            check_encoded(encoded.data, file_format, size)
         except Exception as error:  # encoders raise all kinds of exceptions
             raise PhotoError(
                 f"{self.name} cannot be written as {file_format} ({error}). Try another format."
@@ -178,6 +181,7 @@ class Photo:
         try:
             data = lossless.crop_jpeg(self._decoder.data, stored, self._decoder.encoding.progressive)
             data, notes = add_to_jpeg(data, metadata)
+            check_encoded(data, "JPEG", size)
         except ValueError as error:
             raise PhotoError(f"{self.name} cannot be cropped losslessly ({error}). Leave --lossless out.") from error
         write_atomically(target, data, like=self._path)
@@ -251,4 +255,6 @@ def photo_from_memory(image: Image.Image | NDArray[np.uint8]) -> Photo:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise PhotoError(f"An array must be RGB, uint8 [h, w, 3]; got {image.dtype} {list(image.shape)}.")
         image = Image.fromarray(image)
+    elif orientation_of(image) != 1:
+        image = image.copy()  # the decoder turns it upright
     return Photo(PillowDecoder(image), getattr(image, "filename", "") or "the picture")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autocrop.images import tiff
+from autocrop.errors import PhotoError
+from autocrop.images import open_photo, tiff
 
 VALUES = st.sampled_from(sorted(tiff.TYPE_SIZES)).flatmap(
     lambda kind: st.integers(1, 9).flatmap(
@@ -31,3 +35,33 @@ def test_updated_fields_replace_others(directory, fields, order):
     """Fields are added or replaced, and all others stay."""
     data = tiff.update_fields(tiff.serialize_file(directory, order), fields)
     assert tiff.read(io.BytesIO(data)) == (order, directory | fields)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_directories_that_point_at_each_other_are_read_once(tmp_path, big):
+    """A file whose EXIF pointers all lead to its own directories is read as fast as any other."""
+    count, code, size = 3000, "Q" if big else "I", 20 if big else 12
+    start = 16
+    field = struct.pack("<HH" + code + code, tiff.EXIF_IFD, tiff.LONG, 1, start)
+    table = struct.pack("<" + ("Q" if big else "H"), count) + field * count + struct.pack("<" + code, start)
+    header = (
+        struct.pack("<4sHHQ", b"II+\0", 8, 0, start) if big else struct.pack("<4sI", b"II*\0", start).ljust(16, b"\0")
+    )
+    assert len(field) == size
+    started = time.perf_counter()
+    assert tiff.read(io.BytesIO(header + table)) == ("<", {})
+    assert len(list(tiff.DirectoryReader(io.BytesIO(header + table)).pages())) == 0
+    (tmp_path / "in.tif").write_bytes(header + table)
+    with pytest.raises(PhotoError):
+        open_photo(tmp_path / "in.tif")
+    assert time.perf_counter() - started < 1
+
+
+def test_values_that_share_their_bytes_are_limited():
+    """Thousands of fields that point at one long value do not multiply the memory of the file."""
+    value_size, count = 1 << 20, 1000
+    fields = b"".join(struct.pack("<HHII", 40000 + n, tiff.UNDEFINED, value_size, 8) for n in range(count))
+    start = 8 + value_size
+    data = struct.pack("<4sI", b"II*\0", start) + bytes(value_size) + struct.pack("<H", count) + fields + bytes(4)
+    _, directory = tiff.read(io.BytesIO(data))
+    assert 0 < sum(len(value.content) for value in directory.values()) <= tiff.MAX_READ_RATIO * len(data)
