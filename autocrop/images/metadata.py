@@ -70,7 +70,8 @@ class Metadata:
         new_exif, new_xmp, notes = b"", b"", [*self.notes]
         if self.exif:
             try:
-                new_exif = exif.update_for_crop(self.exif, size, upright)
+                new_exif, exif_notes = exif.update_for_crop(self.exif, size, upright)
+                notes += exif_notes
             except ValueError:
                 notes.append("EXIF is left out, because it is damaged")
         if self.xmp:
