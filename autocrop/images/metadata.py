@@ -80,6 +80,8 @@ class Metadata:
                 notes += xmp_notes
             except ValueError:
                 notes.append("XMP is left out, because it is damaged")
+        if photoshop.is_damaged(self.photoshop):
+            notes.append("some of Photoshop's resources, which hold IPTC, are left out, because they are damaged")
         return dataclasses.replace(
             self,
             exif=new_exif,

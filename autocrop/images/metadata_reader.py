@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from autocrop.images import exif, photoshop, tiff
+from autocrop.images import exif, photoshop, tiff, xmp
 from autocrop.images.containers import APP0, APP11, APP13, COM, Chunk, jpeg_segments, png_chunks
 from autocrop.images.metadata import (
     COLOR_CHUNKS,
@@ -41,7 +41,7 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
     """
     info = image.info
     metadata = Metadata(
-        exif=_as_bytes(info.get("exif")).removeprefix(exif.PREFIX),
+        exif=_without_prefix(_as_bytes(info.get("exif"))),
         xmp=_as_bytes(info.get("xmp") or info.get("XML:com.adobe.xmp")),
         icc=_as_bytes(info.get("icc_profile")),
         comment=_as_bytes(info.get("comment")),
@@ -104,9 +104,10 @@ def _add_tiff_metadata(metadata: Metadata, image: Image.Image) -> Metadata:
 def _add_jpeg_metadata(metadata: Metadata, data: bytes) -> Metadata:
     segments, _ = jpeg_segments(data)
     resources = [
-        body.removeprefix(photoshop.JPEG_HEADER)
+        body.removeprefix(header)
         for marker, body in segments
-        if marker == APP13 and body.startswith(photoshop.JPEG_HEADER)
+        for header in photoshop.JPEG_HEADERS
+        if marker == APP13 and body.startswith(header)
     ]
     jfif = [body for marker, body in segments if marker == APP0 and body.startswith(b"JFIF\0")]
     is_signed = any(marker == APP11 and b"c2pa" in body for marker, body in segments)
@@ -121,24 +122,49 @@ def _add_jpeg_metadata(metadata: Metadata, data: bytes) -> Metadata:
 
 def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
     chunks: list[Chunk] = []
+    notes: list[str] = []
+    profiles: dict[str, bytes] = {}
     fields: dict[str, Any] = {"comment": b"", "xmp": metadata.xmp}
     for kind, body in png_chunks(data):
         profile = RAW_PROFILE.match(body) if kind in TEXT_CHUNKS else None
         if kind == b"iTXt" and body.startswith(XMP_KEYWORD + b"\0"):
             fields["xmp"] = fields["xmp"] or _itxt_text(body)
+        elif kind == b"eXIf":  # Pillow misses it behind the pixels
+            fields["exif"] = metadata.exif or _without_prefix(body)
         elif profile:
             content = _decode_raw_profile(kind, body[profile.end() :])
-            if profile[1] in (b"iptc", b"8bim"):
-                fields["photoshop"] = content
-            elif profile[1] in (b"exif", b"APP1") and content.startswith(exif.PREFIX) and not metadata.exif:
-                fields["exif"] = content.removeprefix(exif.PREFIX)
-            elif profile[1] == b"xmp":
-                fields["xmp"] = fields["xmp"] or content
+            if not content:
+                notes.append(f"a text that holds {profile[1].decode().upper()} is left out, because it is damaged")
+            profiles.update(_classify(profile[1], content))
         elif kind == b"caBX":
-            fields["notes"] = (CONTENT_CREDENTIALS_NOTE,)
+            notes.append(CONTENT_CREDENTIALS_NOTE)
         elif kind in (*COLOR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):
             chunks.append((kind, body))
-    return dataclasses.replace(metadata, **fields, chunks=tuple(chunks))
+    for name, content in profiles.items():
+        fields[name] = fields.get(name) or getattr(metadata, name) or content
+    return dataclasses.replace(metadata, **fields, chunks=tuple(chunks), notes=tuple(notes))
+
+
+def _classify(name: bytes, content: bytes) -> dict[str, bytes]:
+    """Return the field of :class:`Metadata` that a raw profile is for, and its content.
+
+    ImageMagick names EXIF and XMP ``APP1``, as their JPEG segment, and writes EXIF with or without its prefix.
+    """
+    name = name.lower()
+    if name in (b"iptc", b"8bim"):
+        return {"photoshop": photoshop.from_profile(content)}
+    if name in (b"icc", b"icm"):
+        return {"icc": content}
+    if name == b"xmp" or (name == b"app1" and content.startswith((xmp.JPEG_HEADER, b"<"))):
+        return {"xmp": content.removeprefix(xmp.JPEG_HEADER)}
+    return {"exif": _without_prefix(content)} if name in (b"exif", b"app1") else {}
+
+
+def _without_prefix(content: bytes) -> bytes:
+    """Return EXIF without its prefix, which some programs repeat."""
+    while content.startswith(exif.PREFIX):
+        content = content.removeprefix(exif.PREFIX)
+    return content
 
 
 def _itxt_text(body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import ImageCms
 
-from autocrop.images import exif, photoshop, tiff
+from autocrop.images import exif, photoshop, tiff, xmp
 from autocrop.images.containers import APP1, APP2, APP13, COM, MAX_SEGMENT, Chunk, Segment, insert_segments
 from autocrop.images.metadata import (
     NON_EXIF_TAGS,
@@ -22,9 +22,8 @@ from autocrop.images.metadata import (
     Metadata,
 )
 
-XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_HEADER = b"ICC_PROFILE\0"
-"""First bytes of the JPEG segments that hold XMP and parts of an ICC profile."""
+"""First bytes of the JPEG segments that hold parts of an ICC profile."""
 MAX_ICC_PARTS = 255
 """JPEG segments that one ICC profile may fill: they are numbered with one byte."""
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
@@ -46,7 +45,7 @@ def add_to_jpeg(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     """
     segments: list[Segment] = []
     notes: list[str] = []
-    for name, header, body in (("EXIF", exif.PREFIX, metadata.exif), ("XMP", XMP_HEADER, metadata.xmp)):
+    for name, header, body in (("EXIF", exif.PREFIX, metadata.exif), ("XMP", xmp.JPEG_HEADER, metadata.xmp)):
         if len(header) + len(body) > MAX_SEGMENT:
             notes.append(f"{name} is left out, because it is too long for a JPEG")
         elif body:
@@ -54,8 +53,8 @@ def add_to_jpeg(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     parts = _split(metadata.icc, MAX_SEGMENT - len(ICC_HEADER) - 2)
     if len(parts) <= MAX_ICC_PARTS:
         segments += [(APP2, ICC_HEADER + bytes((n, len(parts))) + part) for n, part in enumerate(parts, 1)]
-    parts = _split(metadata.photoshop, MAX_SEGMENT - len(photoshop.JPEG_HEADER))
-    segments += [(APP13, photoshop.JPEG_HEADER + part) for part in parts]
+    parts = _split(metadata.photoshop, MAX_SEGMENT - len(photoshop.JPEG_HEADERS[0]))
+    segments += [(APP13, photoshop.JPEG_HEADERS[0] + part) for part in parts]
     if metadata.comment:
         segments.append((COM, metadata.comment[:MAX_SEGMENT]))
     data = insert_segments(data, segments)
