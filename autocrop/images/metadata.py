@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from autocrop.images import exif, photoshop, xmp
+from autocrop.images.color import Cicp
 from autocrop.images.containers import Chunk
 
 TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_ICC = 700, 33723, 34377, 34675
@@ -45,6 +46,8 @@ class Metadata:
     """JFIF's unit and resolution: five bytes."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in dots per inch."""
+    cicp: Cicp | None = None
+    """Code points of the color of an AVIF, HEIC or PNG; they take precedence over a PNG's profile."""
     chunks: tuple[Chunk, ...] = ()
     """PNG chunks for resolution, color and text that no other field covers."""
     notes: tuple[str, ...] = ()
@@ -55,6 +58,7 @@ class Metadata:
         return Metadata(
             exif=exif.orientation_only(orientation) if orientation != 1 else b"",
             icc=self.icc,
+            cicp=self.cicp,
             density=self.density,
             dpi=self.dpi,
             chunks=tuple(chunk for chunk in self.chunks if chunk[0] in (*COLOR_CHUNKS, RESOLUTION_CHUNK)),
@@ -93,7 +97,7 @@ class Metadata:
     def without_color_space(self) -> Metadata:
         """Return the metadata without its description of colors, for a picture in another color space."""
         return dataclasses.replace(
-            self, icc=b"", chunks=tuple(chunk for chunk in self.chunks if chunk[0] not in COLOR_CHUNKS)
+            self, icc=b"", cicp=None, chunks=tuple(chunk for chunk in self.chunks if chunk[0] not in COLOR_CHUNKS)
         )
 
     @property

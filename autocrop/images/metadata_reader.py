@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from autocrop.images import exif, photoshop, tiff, xmp
+from autocrop.images import exif, isobmff, photoshop, tiff, xmp
+from autocrop.images.color import Cicp
 from autocrop.images.containers import APP0, APP11, APP13, COM, Chunk, jpeg_segments, png_chunks
 from autocrop.images.metadata import (
     COLOR_CHUNKS,
@@ -37,7 +38,7 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
 
     Args:
         image: The opened file.
-        data: Content of a JPEG or PNG file. Other formats do not need it.
+        data: Content of a JPEG or PNG file, or the beginning of an AVIF. Other formats do not need it.
     """
     info = image.info
     metadata = Metadata(
@@ -51,6 +52,13 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
         return _add_jpeg_metadata(metadata, data)
     if image.format == "PNG":
         return _add_png_metadata(metadata, data)
+    if image.format == "AVIF":
+        return dataclasses.replace(metadata, cicp=isobmff.cicp_of(data))
+    if image.format == "HEIF" and info.get("nclx_profile"):
+        profile = info["nclx_profile"]
+        return dataclasses.replace(
+            metadata, cicp=Cicp(int(profile["color_primaries"]), int(profile["transfer_characteristics"]))
+        )
     if image.format == "TIFF":
         return _add_tiff_metadata(metadata, image)
     return metadata
@@ -140,6 +148,8 @@ def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
             notes.append(CONTENT_CREDENTIALS_NOTE)
         elif kind in (*COLOR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):
             chunks.append((kind, body))
+            if kind == b"cICP" and len(body) >= 2:
+                fields["cicp"] = Cicp(body[0], body[1])
     for name, content in profiles.items():
         fields[name] = fields.get(name) or getattr(metadata, name) or content
     return dataclasses.replace(metadata, **fields, chunks=tuple(chunks), notes=tuple(notes))

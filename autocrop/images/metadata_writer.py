@@ -77,6 +77,8 @@ def to_png_chunks(metadata: Metadata) -> list[Chunk]:
         if b"iCCP" not in kinds:
             profile = _profile_name(metadata.icc) + b"\0\0" + zlib.compress(metadata.icc, 9)
             chunks.insert(0, (b"iCCP", profile))
+    if metadata.cicp and b"cICP" not in kinds and not metadata.cicp.is_srgb and max(metadata.cicp) < 256:
+        chunks.append((b"cICP", bytes((*metadata.cicp, 0, 1))))  # RGB rather than YCbCr, full range
     if metadata.dpi and RESOLUTION_CHUNK not in kinds:
         per_meter = [round(value / METERS_PER_INCH) for value in metadata.dpi]
         chunks.append((RESOLUTION_CHUNK, struct.pack(">IIB", *per_meter, 1)))
@@ -133,5 +135,7 @@ def to_pillow_options(metadata: Metadata, file_format: str) -> dict[str, Any]:
     exif_data = metadata.exif
     if file_format == "AVIF" and exif_data:
         exif_data = exif.without_orientation(exif_data)  # Pillow would rewrite all of EXIF to remove the tag
-    options = {"exif": exif_data, "xmp": metadata.xmp, "icc_profile": metadata.icc}
+    options: dict[str, Any] = {"exif": exif_data, "xmp": metadata.xmp, "icc_profile": metadata.icc}
+    if file_format == "HEIF" and metadata.cicp and not metadata.icc:
+        options |= {"color_primaries": metadata.cicp.primaries, "transfer_characteristics": metadata.cicp.transfer}
     return {name: value for name, value in options.items() if value}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 SIGNATURE = b"8BIM"
 """First bytes of most resources."""
 SIGNATURES = re.compile(rb"[A-Za-z0-9]{4}")
-"""Other programs use signatures of their own, such as PHUT, MeSa, AgHg and DCSR, for resources of the same structure."""
+"""Other programs have signatures of their own, such as PHUT, MeSa, AgHg and DCSR; the structure is the same."""
 JPEG_HEADERS = (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")
 """First bytes of a JPEG segment that holds resources. The first is the one to write."""
 IPTC = 1028
@@ -42,9 +42,7 @@ def parse(data: bytes) -> Iterator[Resource]:
 
 def is_damaged(data: bytes) -> bool:
     """Return True if :func:`parse` does not reach the end of *data*, apart from zeros."""
-    end = 0
-    for _, end in _parse(data):
-        pass
+    end = max((end for _, end in _parse(data)), default=0)
     return bool(data[end:].strip(b"\0"))
 
 

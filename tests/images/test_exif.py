@@ -87,7 +87,7 @@ def without_edited_tags(block):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("has_links", [True, False])
 def test_directories_without_links_keep_their_values(order, has_links):
-    """Programs such as piexif begin with the values directly behind the fields. They were taken for a link and cleared."""
+    """Programs such as piexif write values directly behind the fields. They are not taken for a link and cleared."""
     block, _ = exif_block(order, has_links)
     edited, notes = exif.update_for_crop(block, (100, 60), upright=True)
     assert without_edited_tags(edited) == without_edited_tags(block)
