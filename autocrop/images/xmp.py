@@ -75,22 +75,37 @@ CROP_PROPERTIES = frozenset(
     ("HasCrop", "CropTop", "CropLeft", "CropBottom", "CropRight", "CropAngle", "CropWidth", "CropHeight")
 ) | {"CropUnit", "CropUnits", "CropConstrainToWarp", "CropConstrainAspectRatio"}
 """Properties of :data:`CRS` that describe a crop."""
+REGIONS_NOTE = "face regions in XMP are left out"
+SUBJECT_NOTE = "the position of the subject in XMP is left out"
 REMOVED_PROPERTIES = {
     **dict.fromkeys(((CRS, name) for name in sorted(CROP_PROPERTIES)), ""),
     (XMP, "Thumbnails"): "",
     ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP"): "extended XMP (depth maps and the like) is left out",
-    ("http://www.metadataworkinggroup.com/schemas/regions/", "Regions"): "face regions in XMP are left out",
-    ("http://ns.microsoft.com/photo/1.2/", "RegionInfo"): "face regions in XMP are left out",
-    ("http://ns.google.com/photos/1.0/container/", "Directory"): "",
+    ("http://www.metadataworkinggroup.com/schemas/regions/", "Regions"): REGIONS_NOTE,
+    ("http://ns.microsoft.com/photo/1.2/", "RegionInfo"): REGIONS_NOTE,
+    ("http://ns.apple.com/faceinfo/1.0/", "Regions"): REGIONS_NOTE,
+    ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "ImageRegion"): "IPTC image regions in XMP are left out",
+    (EXIF, "SubjectArea"): SUBJECT_NOTE,
+    (EXIF, "SubjectLocation"): SUBJECT_NOTE,
 }
 """Schema and name of the properties that a crop invalidates, and the note for the user when one is removed."""
 REMOVED_SCHEMAS = {
-    "http://ns.adobe.com/hdr-gain-map/1.0/",
-    "http://ns.google.com/photos/1.0/depthmap/",
-    "http://ns.google.com/photos/1.0/image/",
-    "http://ns.google.com/photos/1.0/panorama/",
+    "http://ns.acdsee.com/regions/": "ACDSee regions in XMP are left out",
+    "http://ns.google.com/photos/1.0/panorama/": "the position in a panorama (GPano) is left out of XMP",
+    "http://ns.google.com/photos/1.0/focus/": "the focus point (GFocus) is left out of XMP",
+    "http://ns.adobe.com/hdr-gain-map/1.0/": "",
+    "http://ns.google.com/photos/1.0/depthmap/": "",
+    "http://ns.google.com/photos/1.0/image/": "",
+    "http://ns.google.com/photos/1.0/audio/": "",
+    "http://ns.google.com/photos/1.0/container/": "",
+    "http://ns.google.com/photos/1.0/container/item/": "",
+    "http://ns.apple.com/HDRGainMap/1.0/": "",
+    "http://ns.apple.com/pixeldatainfo/1.0/": "",
 }
-"""Schemas that describe other pictures in the file, or the position of the uncropped photo in a panorama."""
+"""Schemas that describe regions, other pictures in the file, or the position of the uncropped photo in a panorama, and
+the note for the user when a property is removed. The pictures are noted where they are left out."""
+DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/"
+"""First part of the schemas of Dynamic Depth: cameras, depth maps and planes in coordinates of the uncropped photo."""
 MOTION_PREFIXES = ("MotionPhoto", "MicroVideo")
 """Prefixes of Google's properties for the video that is stored after the photo."""
 
@@ -117,8 +132,9 @@ def update_for_crop(packet: bytes, size: tuple[int, int], upright: bool) -> tupl
             if remove_property(description, schema, name) and note:
                 notes.add(note)
         for schema, name in list(_properties(description)):
-            if schema in REMOVED_SCHEMAS or name.startswith(MOTION_PREFIXES):
+            if schema in REMOVED_SCHEMAS or schema.startswith(DYNAMIC_DEPTH) or name.startswith(MOTION_PREFIXES):
                 remove_property(description, schema, name)
+                notes.add(REMOVED_SCHEMAS.get(schema, ""))
         if upright:
             _replace_property(description, TIFF, "Orientation", "1")
         for schema, name, value in (
@@ -128,7 +144,7 @@ def update_for_crop(packet: bytes, size: tuple[int, int], upright: bool) -> tupl
             (TIFF, "ImageLength", size[1]),
         ):
             _replace_property(description, schema, name, str(value))
-    return (sound_packet if document.toxml() == before else serialize(document)), sorted(notes)
+    return (sound_packet if document.toxml() == before else serialize(document)), sorted(notes - {""})
 
 
 def parse(packet: bytes) -> Any:

@@ -73,3 +73,35 @@ def test_huge_packets_are_refused_at_once(properties):
     with pytest.raises(ValueError, match="too many elements"):
         xmp.update_for_crop(packet, (100, 60), upright=True)
     assert time.perf_counter() - start < 1
+
+
+REGION = "<rdf:Bag><rdf:li>a region of the uncropped photo</rdf:li></rdf:Bag>"
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "note"),
+    [
+        ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "ImageRegion", "IPTC image regions"),
+        ("http://ns.acdsee.com/regions/", "Regions", "ACDSee regions"),
+        ("http://www.metadataworkinggroup.com/schemas/regions/", "Regions", "face regions"),
+        ("http://ns.microsoft.com/photo/1.2/", "RegionInfo", "face regions"),
+        ("http://ns.apple.com/faceinfo/1.0/", "Regions", "face regions"),
+        ("http://ns.adobe.com/exif/1.0/", "SubjectArea", "position of the subject"),
+        ("http://ns.adobe.com/exif/1.0/", "SubjectLocation", "position of the subject"),
+        ("http://ns.google.com/photos/1.0/panorama/", "FullPanoWidthPixels", "panorama"),
+        ("http://ns.google.com/photos/1.0/focus/", "FocalPointX", "focus"),
+        ("http://ns.google.com/photos/1.0/container/", "Directory", ""),
+        ("http://ns.google.com/photos/dd/1.0/device/", "Cameras", ""),
+        ("http://ns.google.com/photos/1.0/depthmap/", "Near", ""),
+    ],
+)
+def test_regions_of_the_uncropped_photo_are_removed(schema, name, note):
+    """Positions in the uncropped photo are wrong in a crop. Neighbors in the same schema stay."""
+    packet = xmp_packet([f'<r:{name} xmlns:r="{schema}">{REGION}</r:{name}>', "<xmp:Rating>4</xmp:Rating>"])
+    updated, notes = xmp.update_for_crop(packet, (100, 60), upright=True)
+    assert b"a region" not in updated
+    assert b"<xmp:Rating>4</xmp:Rating>" in updated
+    assert len(notes) == bool(note)
+    assert note in "".join(notes)
+    again, notes = xmp.update_for_crop(updated, (100, 60), upright=True)
+    assert (again, notes) == (updated, [])
