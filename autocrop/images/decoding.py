@@ -58,11 +58,11 @@ class PillowDecoder:
     def __init__(self, image: Image.Image, data: bytes = b"") -> None:
         self._image = image
         self.data = data
-        self.orientation = metadata_reader.orientation_of(image)
         # Phones write MPO: a JPEG followed by more pictures.
         self.format: str | None = "JPEG" if image.format == "MPO" else image.format
         self.encoding = Encoding.of_file(image, data)
         self.metadata = metadata_reader.read(image, data)
+        self.orientation = metadata_reader.settle_orientation(image, self.metadata, data)
         # Pillow rotates a TIFF while loading it, and reports its upright size.
         swap = self.orientation in SIDEWAYS and image.format != "TIFF"
         self.size = image.size[::-1] if swap else image.size
@@ -74,6 +74,7 @@ class PillowDecoder:
             with Image.open(io.BytesIO(self.data), formats=("JPEG",)) as image:
                 scale = PREVIEW_SIDE / min(image.size)
                 image.draft(None, (int(image.width * scale), int(image.height * scale)))
+                metadata_reader.pin_orientation(image, self.orientation)
                 return as_rgb(_load_upright(image))
         return as_rgb(self.decode())
 
@@ -84,14 +85,12 @@ class PillowDecoder:
     @property
     def notes(self) -> list[str]:
         """See :class:`Decoder`."""
-        notes = []
+        notes = [*self.metadata.attachments]
         try:
             frames = int(getattr(self._image, "n_frames", 1))
         except Exception:  # the file is damaged after the first frame
             frames = 1
-        if self._image.format == "MPO" and frames > 1:
-            notes.append("other pictures in the file, such as an HDR gain map, are left out")
-        elif frames > 1:
+        if self._image.format != "MPO" and frames > 1:
             notes.append(f"only the first of {frames} frames is kept")
         if self._bit_depth > 8:
             notes.append(f"{self._bit_depth} bits per channel are read as 8")

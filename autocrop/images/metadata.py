@@ -50,6 +50,8 @@ class Metadata:
     """Code points of the color of an AVIF, HEIC or PNG; they take precedence over a PNG's profile."""
     chunks: tuple[Chunk, ...] = ()
     """PNG chunks for resolution, color and text that no other field covers."""
+    attachments: tuple[str, ...] = ()
+    """Notes for the user about further pictures and films in the file, which no crop has."""
     notes: tuple[str, ...] = ()
     """Notes for the user about metadata that could not be kept."""
 

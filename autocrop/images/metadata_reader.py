@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import zlib
@@ -9,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from autocrop.images import exif, isobmff, photoshop, tiff, xmp
+from autocrop.images import attachments, exif, isobmff, photoshop, tiff, xmp
 from autocrop.images.color import Cicp
 from autocrop.images.containers import APP0, APP11, APP13, COM, Chunk, jpeg_segments, png_chunks
 from autocrop.images.metadata import (
@@ -25,6 +26,8 @@ from autocrop.images.orientation import ORIENTATION
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 """Keyword of the PNG text chunk that holds XMP."""
+PILLOW_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
+"""Keys of ``Image.info`` that hold XMP."""
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
 """Keyword of the PNG text chunks in which ImageMagick writes IPTC, and used to write EXIF and XMP."""
@@ -38,7 +41,7 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
 
     Args:
         image: The opened file.
-        data: Content of a JPEG or PNG file, or the beginning of an AVIF. Other formats do not need it.
+        data: Content of a JPEG or PNG file, or the beginning of an AVIF or HEIC. Other formats do not need it.
     """
     info = image.info
     metadata = Metadata(
@@ -52,28 +55,49 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
         return _add_jpeg_metadata(metadata, data)
     if image.format == "PNG":
         return _add_png_metadata(metadata, data)
-    if image.format == "AVIF":
-        return dataclasses.replace(metadata, cicp=isobmff.cicp_of(data))
-    if image.format == "HEIF" and info.get("nclx_profile"):
-        profile = info["nclx_profile"]
-        return dataclasses.replace(
-            metadata, cicp=Cicp(int(profile["color_primaries"]), int(profile["transfer_characteristics"]))
-        )
+    if image.format in ("AVIF", "HEIF"):
+        return _add_boxes(metadata, image, data)
     if image.format == "TIFF":
         return _add_tiff_metadata(metadata, image)
     return metadata
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation of an opened file, 1 to 8.
+def settle_orientation(image: Image.Image, metadata: Metadata, data: bytes = b"") -> int:
+    """Return the EXIF orientation of an opened file, 1 to 8, and let Pillow turn the picture by the same one.
 
-    It is 1 if EXIF does not say, or is too damaged to be read, which must not prevent a crop.
+    It is 1 if EXIF does not say, or is too damaged to be read, which must not prevent a crop. An orientation in XMP,
+    which Pillow uses if EXIF has none, does not count: viewers ignore it, as do libvips and ImageMagick.
+
+    Args:
+        image: The opened file, or a picture made in memory.
+        metadata: The metadata of the file.
+        data: Content of the file, if it is known.
     """
+    if data:
+        tag = getattr(image, "tag_v2", {}).get(ORIENTATION) if image.format == "TIFF" else None
+        # Pillow has made the EXIF of an AVIF agree with its rotation.
+        block = _as_bytes(image.info.get("exif")) if image.format == "AVIF" else metadata.exif
+        orientation = _checked(tag or (exif.orientation_of(block) if block else 1))
+        pin_orientation(image, orientation)
+        return orientation
+    packets: dict[Any, Any] = {key: image.info.pop(key) for key in PILLOW_XMP_KEYS if key in image.info}
     try:
-        value = image.getexif().get(ORIENTATION)
-    except Exception:
+        return _checked(image.getexif().get(ORIENTATION))
+    except Exception:  # Pillow raises all kinds of exceptions for damaged EXIF
         return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    finally:
+        image.info.update(packets)
+
+
+def pin_orientation(image: Image.Image, orientation: int) -> None:
+    """Let Pillow turn an opened file by this orientation. Pillow does not read its EXIF any more."""
+    image._exif = Image.Exif()
+    image._exif._loaded = True
+    image._exif[ORIENTATION] = orientation
+
+
+def _checked(orientation: Any) -> int:
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def from_directory(order: str, directory: tiff.Directory) -> Metadata:
@@ -94,6 +118,26 @@ def from_directory(order: str, directory: tiff.Directory) -> Metadata:
         photoshop=photoshop.replace_iptc(resources, iptc) if iptc else resources,
         exif=tiff.serialize_file(fields, order) if fields else b"",
     )
+
+
+def _add_boxes(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
+    """Add the metadata of an AVIF or HEIC that Pillow does not know.
+
+    Args:
+        metadata: Metadata that Pillow knows.
+        image: The opened file.
+        data: Content of the file, or its beginning.
+    """
+    cicp, block = isobmff.cicp_of(data), metadata.exif
+    profile = image.info.get("nclx_profile")
+    if profile:  # as pillow_heif found it, which knows all ways to store it
+        cicp = Cicp(int(profile["color_primaries"]), int(profile["transfer_characteristics"]))
+    if image.format == "AVIF":
+        # Pillow rewrites EXIF, which moves the maker note, if its orientation differs from that of the picture.
+        with contextlib.suppress(AttributeError, IndexError):
+            block = _without_prefix(image._decoder.get_info()[4] or b"")  # type: ignore[attr-defined]
+    notes = attachments.describe_boxes(data, metadata.xmp)
+    return dataclasses.replace(metadata, exif=block, cicp=cicp, attachments=notes)
 
 
 def _add_tiff_metadata(metadata: Metadata, image: Image.Image) -> Metadata:
@@ -124,6 +168,7 @@ def _add_jpeg_metadata(metadata: Metadata, data: bytes) -> Metadata:
         photoshop=b"".join(resources),
         comment=b"\n".join(body for marker, body in segments if marker == COM),
         density=jfif[-1][7:12] if jfif else b"",
+        attachments=attachments.describe_jpeg(data, metadata.xmp),
         notes=(CONTENT_CREDENTIALS_NOTE,) if is_signed else (),
     )
 

@@ -20,7 +20,7 @@ READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 """Brands of HEIF files (ISO base media). AVIF files may have the last two as well; Pillow recognizes those first."""
 HEAD_SIZE = 1 << 16
-"""Bytes at the beginning of a file that are enough to recognize its format and to find an AVIF's bit depth."""
+"""Bytes at the beginning of a file that are enough to recognize its format and to find the boxes of an AVIF or HEIC."""
 BLOCK_SIZE = 4096
 """Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
 MAX_SCANS = 1000
@@ -85,7 +85,7 @@ def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: 
                 _check_jpeg(data, len(image.getbands()))
             if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
                 raise PhotoError("its end is missing")
-            if image.format == "AVIF" and isinstance(source, Path):
+            if image.format in ("AVIF", "HEIF") and isinstance(source, Path):
                 data = head
             if has_sixteen_bit_color(image):
                 return SixteenBitDecoder(image, data, data or source)
