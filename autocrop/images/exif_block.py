@@ -21,7 +21,9 @@ POINTERS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, SUB_IFDS)
 """Tags whose value is the offset of another directory."""
 HEADER_SIZE = 8
 SPARE_BYTES = 1024
-"""Added to the limits below, which matters for the smallest blocks only."""
+"""Added to the limits on entries and on bytes of values, for the smallest blocks."""
+MAX_ENTRIES = 20_000
+"""Fields of a block. Cameras write about a hundred."""
 
 
 class Entry(NamedTuple):
@@ -81,7 +83,7 @@ class ExifBlock:
             raise ValueError("EXIF without a byte order")
         self._order = order
         # Twice what fits into a block without overlaps, since a value may well be shared.
-        self._entries_left = len(self.data) // 6 + SPARE_BYTES
+        self._entries_left = min(len(self.data) // 6, MAX_ENTRIES) + SPARE_BYTES
         self._bytes_left = 2 * len(self.data) + SPARE_BYTES
         self.spans: list[tuple[int, int]] = [(0, HEADER_SIZE)]
         self.directories: list[Directory] = []

@@ -84,6 +84,8 @@ class Metadata:
             try:
                 new_xmp, xmp_notes = xmp.update_for_crop(self.xmp, size, upright)
                 notes += xmp_notes
+            except xmp.TooLargeError:
+                notes.append("XMP is left out, because it has too many elements")
             except ValueError:
                 notes.append("XMP is left out, because it is damaged")
         if photoshop.is_damaged(self.photoshop):

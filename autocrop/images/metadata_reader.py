@@ -31,8 +31,11 @@ PILLOW_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
 """Keyword of the PNG text chunks in which ImageMagick writes IPTC, and used to write EXIF and XMP."""
+RAW_PROFILES = frozenset((b"iptc", b"8bim", b"icc", b"icm", b"xmp", b"exif", b"app1"))
+"""Names of profiles that are read; only the first of each name is, since each may be large."""
 MAX_TEXT_BYTES = 1 << 24
 """Texts in PNG chunks that decompress to more than 16 MB are cut there: they are decompression bombs."""
+EXCESS_NOTE = "some tags are left out, because together they claim to be much larger than the file"
 CONTENT_CREDENTIALS_NOTE = "content credentials (C2PA) are left out: they sign the uncropped photo"
 
 
@@ -146,11 +149,13 @@ def _add_tiff_metadata(metadata: Metadata, image: Image.Image) -> Metadata:
         return metadata
     try:
         position = file.tell()
-        fields = from_directory(*tiff.read(file))
+        order, directory, is_exceeded = tiff.read_bounded(file)
+        fields = from_directory(order, directory)
         file.seek(position)
     except (ValueError, OSError):
         return dataclasses.replace(metadata, notes=("EXIF is left out, because it cannot be read",))
-    return dataclasses.replace(metadata, exif=fields.exif, xmp=fields.xmp, photoshop=fields.photoshop)
+    notes = (EXCESS_NOTE,) if is_exceeded else ()
+    return dataclasses.replace(metadata, exif=fields.exif, xmp=fields.xmp, photoshop=fields.photoshop, notes=notes)
 
 
 def _add_jpeg_metadata(metadata: Metadata, data: bytes) -> Metadata:
@@ -177,6 +182,7 @@ def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
     chunks: list[Chunk] = []
     notes: list[str] = []
     profiles: dict[str, bytes] = {}
+    seen: set[bytes] = set()
     fields: dict[str, Any] = {"comment": b"", "xmp": metadata.xmp}
     for kind, body in png_chunks(data):
         profile = RAW_PROFILE.match(body) if kind in TEXT_CHUNKS else None
@@ -184,11 +190,13 @@ def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
             fields["xmp"] = fields["xmp"] or _itxt_text(body)
         elif kind == b"eXIf":  # Pillow misses it behind the pixels
             fields["exif"] = metadata.exif or _without_prefix(body)
-        elif profile:
-            content = _decode_raw_profile(kind, body[profile.end() :])
-            if not content:
-                notes.append(f"a text that holds {profile[1].decode().upper()} is left out, because it is damaged")
-            profiles.update(_classify(profile[1], content))
+        elif profile and profile[1].lower() in RAW_PROFILES:
+            if profile[1] not in seen:
+                content = _decode_raw_profile(kind, body[profile.end() :])
+                if not content:
+                    notes.append(f"a text that holds {profile[1].decode().upper()} is left out, because it is damaged")
+                profiles.update(_classify(profile[1], content))
+            seen.add(profile[1])
         elif kind == b"caBX":
             notes.append(CONTENT_CREDENTIALS_NOTE)
         elif kind in (*COLOR_CHUNKS, RESOLUTION_CHUNK, *TEXT_CHUNKS):

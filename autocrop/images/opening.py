@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
+from autocrop.images import metadata_reader, tiff
 from autocrop.images.containers import may_have_more_scans
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
@@ -17,6 +19,8 @@ from autocrop.images.raw import RawDecoder
 
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 """First bytes of JPEG, PNG and WebP files. They are read whole, since their metadata may be anywhere in the file."""
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
+"""First bytes of TIFF files; those of BigTIFF differ."""
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 """Brands of HEIF files (ISO base media). AVIF files may have the last two as well; Pillow recognizes those first."""
 HEAD_SIZE = 1 << 16
@@ -75,6 +79,8 @@ def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: 
             data = source.read_bytes()
         else:
             data = b"" if isinstance(source, Path) else source
+        repaired = _without_excess(source) if head.startswith(TIFF_SIGNATURES) else None
+        data = repaired or data
         with pillow_limit(max_pixels), warnings.catch_warnings():
             # Pillow warns about possible decompression bombs and about damaged EXIF.
             warnings.simplefilter("ignore")
@@ -87,9 +93,12 @@ def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: 
                 raise PhotoError("its end is missing")
             if image.format in ("AVIF", "HEIF") and isinstance(source, Path):
                 data = head
-            if has_sixteen_bit_color(image):
-                return SixteenBitDecoder(image, data, data or source)
-            return PillowDecoder(image, data)
+            is_deep = has_sixteen_bit_color(image)
+            decoder = SixteenBitDecoder(image, data, data or source) if is_deep else PillowDecoder(image, data)
+            if repaired:
+                notes = (*decoder.metadata.notes, metadata_reader.EXCESS_NOTE)
+                decoder.metadata = dataclasses.replace(decoder.metadata, notes=notes)
+            return decoder
     except UnidentifiedImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -100,6 +109,12 @@ def _open_with_pillow(source: Path | bytes, head: bytes, name: str, max_pixels: 
         raise error if name in str(error) else damaged(name, error) from error
     except Exception as error:  # codecs raise all kinds of exceptions for damaged files
         raise damaged(name, error) from error
+
+
+def _without_excess(source: Path | bytes) -> bytes | None:
+    """Return the content of a TIFF without the tags that would take Pillow hours; None if there are none."""
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        return tiff.without_excess(file)
 
 
 def _check_jpeg(data: bytes, components: int) -> None:

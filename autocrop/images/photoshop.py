@@ -20,6 +20,8 @@ IPTC = 1028
 """Number of the resource that holds IPTC."""
 IPTC_MARKER = b"\x1c"
 """First byte of each IPTC record."""
+MAX_RESOURCES = 10_000
+"""Photoshop writes a few dozen."""
 INVALIDATED_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, *range(2000, 3000)}
 """Resources that a crop invalidates (guides, thumbnails, slices, layers, paths) or that repeat EXIF and XMP."""
 
@@ -48,8 +50,9 @@ def is_damaged(data: bytes) -> bool:
 
 def _parse(data: bytes) -> Iterator[tuple[Resource, int]]:
     """Yield each resource and the position behind it."""
-    position = 0
-    while SIGNATURES.match(data, position) and position + 12 <= len(data):
+    position = count = 0
+    while SIGNATURES.match(data, position) and position + 12 <= len(data) and count < MAX_RESOURCES:
+        count += 1
         (number,) = struct.unpack_from(">H", data, position + 4)
         name_end = position + 7 + data[position + 6]
         name_end += (name_end - position - 6) % 2

@@ -16,7 +16,7 @@ from autocrop.images.metadata import Metadata
 from autocrop.images.orientation import SIDEWAYS
 from autocrop.images.pixels import SixteenBitArray
 
-ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
+ORIENTATION_OF_FLIP = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 """EXIF orientation for each value of LibRaw's ``flip``."""
 MAKER_NOTE = 37500
 TIFF_SIGNATURES = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0"}

@@ -28,6 +28,8 @@ MAX_FIELDS = 4096
 """Directories with more fields are a sign of damage."""
 MAX_DEPTH = 2
 """Deeper nesting is a sign of damage: the first directory points to EXIF, and EXIF to interoperability."""
+SPARE_BYTES = 1 << 16
+"""Added to the limits on what is read, for the smallest files."""
 
 
 @dataclass
@@ -65,43 +67,114 @@ def read(file: BinaryIO) -> tuple[str, Directory]:
     Raises:
         ValueError: The file is not a TIFF.
     """
+    reader = _Reader(file)
+    return reader.order, reader.read()
+
+
+def read_bounded(file: BinaryIO) -> tuple[str, Directory, bool]:
+    """Return the results of :func:`read`, and True if fields were left out because of :class:`_Reader`'s limits."""
+    reader = _Reader(file)
+    directory = reader.read()
+    return reader.order, directory, reader.is_exceeded
+
+
+def without_excess(file: BinaryIO) -> bytes | None:
+    """Return a copy of a TIFF without the fields that exceed the limits; None if there are no such fields.
+
+    Decoders read every field of the file's directories, which takes gigabytes and hours for crafted files.
+
+    Raises:
+        ValueError: The file is not a TIFF.
+    """
+    if not _Reader(file, reads_values=False).exceeds():
+        return None
+    order, directory = read(file)
     file.seek(0)
-    header = file.read(8)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
-    if order is None or len(header) < 8:
-        raise ValueError("no TIFF directory")
-    return order, _read_directory(file, order, struct.unpack(order + "I", header[4:])[0], 0)
+    return _replace_directory(file.read(), order, directory)
 
 
-def _read_directory(file: BinaryIO, order: str, offset: int, depth: int) -> Directory:
-    file.seek(offset)
-    head = file.read(2)
-    if len(head) < 2 or depth > MAX_DEPTH:
-        return {}
-    (fields,) = struct.unpack(order + "H", head)
-    if fields > MAX_FIELDS:
-        return {}
-    table = file.read(12 * fields)
-    directory: Directory = {}
-    for start in range(0, len(table) - 11, 12):
-        tag, kind, count = struct.unpack_from(order + "HHI", table, start)
-        size = TYPE_SIZES.get(kind, 0) * count
+class _Reader:
+    """Reads directories, with limits on entries and bytes that are proportional to the size of the file.
+
+    Directories that point to each other, and fields whose values overlap, would otherwise let a small file take any
+    amount of time and memory.
+
+    Args:
+        file: The file.
+        reads_values: False to look only for excess.
+
+    Raises:
+        ValueError: The file is not a TIFF.
+    """
+
+    def __init__(self, file: BinaryIO, reads_values: bool = True) -> None:
+        self._file, self._reads_values = file, reads_values
+        self._size = file.seek(0, io.SEEK_END)
+        # Each byte may be part of two values or tables: programs share values, but do not repeat that.
+        self._bytes_left = 2 * self._size + SPARE_BYTES
+        self._visited: set[int] = set()
+        self.is_exceeded = False
+        file.seek(0)
+        header = file.read(8)
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4])
+        if order is None or len(header) < 8:
+            raise ValueError("no TIFF directory")
+        self.order = order
+        (self._first,) = struct.unpack(order + "I", header[4:])
+
+    def read(self) -> Directory:
+        """Return the first directory."""
+        return self._read_directory(self._first, 0)
+
+    def exceeds(self) -> bool:
+        """Return True if the directories exceed the limits."""
+        self.read()
+        return self.is_exceeded
+
+    def _read_directory(self, offset: int, depth: int) -> Directory:
+        if offset in self._visited or depth > MAX_DEPTH:
+            return {}
+        self._visited.add(offset)
+        self._file.seek(offset)
+        head = self._file.read(2)
+        if len(head) < 2:
+            return {}
+        (fields,) = struct.unpack(self.order + "H", head)
+        if not self._take(12 * fields if fields <= MAX_FIELDS else self._bytes_left + 1):
+            return {}
+        table = self._file.read(12 * fields)
+        directory: Directory = {}
+        for tag, kind, count, inline in struct.iter_unpack(self.order + "HHI4s", table[: len(table) // 12 * 12]):
+            if tag in SUBDIRECTORIES and count == 1 and kind in (LONG, IFD):
+                subdirectory = self._read_directory(struct.unpack(self.order + "I", inline)[0], depth + 1)
+                if subdirectory:
+                    directory[tag] = Value(LONG, bytes(4), subdirectory)
+                continue
+            content = self._read_value(TYPE_SIZES.get(kind, 0) * count, inline)
+            if content:
+                directory[tag] = Value(kind, _swap_bytes(content, kind, self.order))
+        return directory
+
+    def _read_value(self, size: int, inline: bytes) -> bytes:
+        """Return a value; nothing if it is damaged or exceeds the limits."""
         if not 0 < size <= MAX_VALUE_BYTES:
-            continue
-        inline = table[start + 8 : start + 12]
-        if tag in SUBDIRECTORIES and count == 1 and kind in (LONG, IFD):
-            subdirectory = _read_directory(file, order, struct.unpack(order + "I", inline)[0], depth + 1)
-            if subdirectory:
-                directory[tag] = Value(LONG, bytes(4), subdirectory)
-            continue
-        if size > 4:
-            file.seek(struct.unpack(order + "I", inline)[0])
-            content = file.read(size)
-        else:
-            content = inline[:size]
-        if len(content) == size:
-            directory[tag] = Value(kind, _swap_bytes(content, kind, order))
-    return directory
+            return b""
+        if size <= 4:
+            return inline[:size]
+        (offset,) = struct.unpack(self.order + "I", inline)
+        if offset + size > self._size or not self._take(size) or not self._reads_values:
+            return b""
+        self._file.seek(offset)
+        content = self._file.read(size)
+        return content if len(content) == size else b""
+
+    def _take(self, size: int) -> bool:
+        """Return True if that many more bytes may be read."""
+        if size > self._bytes_left:
+            self.is_exceeded = True
+            return False
+        self._bytes_left -= size
+        return True
 
 
 def _swap_bytes(content: bytes, kind: int, order: str) -> bytes:
@@ -149,6 +222,10 @@ def update_fields(data: bytes, fields: Directory) -> bytes:
     The new directory is appended to the file; the pixels stay where they are.
     """
     order, directory = read(io.BytesIO(data))
-    directory.update(fields)
+    return _replace_directory(data, order, directory | fields)
+
+
+def _replace_directory(data: bytes, order: str, directory: Directory) -> bytes:
+    """Append a directory to a TIFF file and make it the first one."""
     data += b"\0" * (len(data) % 2)
     return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + serialize(directory, order, len(data))

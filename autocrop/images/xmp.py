@@ -110,6 +110,10 @@ MOTION_PREFIXES = ("MotionPhoto", "MicroVideo")
 """Prefixes of Google's properties for the video that is stored after the photo."""
 
 
+class TooLargeError(ValueError):
+    """The packet has more elements than any program writes."""
+
+
 def update_for_crop(packet: bytes, size: tuple[int, int], upright: bool) -> tuple[bytes, list[str]]:
     """Update an XMP packet for a crop: set size and orientation, remove what describes the uncropped photo.
 
@@ -187,7 +191,7 @@ def _parse(packet: bytes) -> Any:
         depth += 1
         elements += 1 + len(attributes)
         if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
-            raise ValueError("it has too many elements")
+            raise TooLargeError("it has too many elements")
 
     def leave(_: str) -> None:
         nonlocal depth

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -246,3 +247,20 @@ def test_exif_behind_the_pixels_of_a_png_is_kept(photo, tmp_path):
     opened.save(opened.crop(BOX), tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as written:
         assert written.getexif()[MAKE] == "Maker of cameras"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_crafted_metadata_takes_little_time(photo, tmp_path, suffix):
+    """Thousands of values over the same megabyte and millions of elements are left out with a note."""
+    fields = b"".join(struct.pack("<HHII", 40000 + number, 1, 1_000_000, 8) for number in range(3000))
+    block = (b"II*\0\x08\0\0\0" + struct.pack("<H", 3000) + fields).ljust(1_100_000, b"\0")
+    packet = xmp_packet(["<dc:a/>" * 1_000_000])
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    options = {"pnginfo": info} if suffix == ".png" else {"xmp": packet}
+    Image.open(photo).save(tmp_path / f"in{suffix}", exif=block, **options)
+    start = time.perf_counter()
+    opened = open_photo(tmp_path / f"in{suffix}")
+    notes = opened.save(opened.crop(BOX), tmp_path / f"out{suffix}")
+    assert time.perf_counter() - start < 2
+    assert notes == ["EXIF is left out, because it is damaged", "XMP is left out, because it has too many elements"]

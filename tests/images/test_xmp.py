@@ -70,7 +70,7 @@ def test_huge_packets_are_refused_at_once(properties):
     """A DOM of millions of elements would take gigabytes, and a deep one more stack than Python has."""
     packet = xmp_packet([properties])
     start = time.perf_counter()
-    with pytest.raises(ValueError, match="too many elements"):
+    with pytest.raises(xmp.TooLargeError):
         xmp.update_for_crop(packet, (100, 60), upright=True)
     assert time.perf_counter() - start < 1
 
