@@ -22,7 +22,7 @@ from autocrop.batch.sources import Source
 from autocrop.batch.targets import Target
 from autocrop.errors import PhotoError, UsageError
 from autocrop.images import format_of, is_picture_name
-from autocrop.images.formats import ALPHA_FORMATS
+from autocrop.images.formats import ALPHA_FORMATS, RAW_SUFFIXES
 from autocrop.search.crop import Crop
 
 
@@ -138,6 +138,8 @@ class Plan:
                 new.append(source)
             elif not source.found:
                 self.settled.append(Result(source.path, Status.SKIPPED, reason="it is named twice"))
+        if self.options.format == SIDECAR:
+            new = self._without_raw_twins(new)
         # All originals first: a crop that is left out may be another's.
         for source, original in [(source, self._original(source)) for source in new]:
             if identity(source.path).casefold() in self._taken:  # a crop of this very run
@@ -199,6 +201,23 @@ class Plan:
         self._inputs[key] = source
         self._stems.setdefault((folder_identity(str(source.path.parent)), source.path.stem), source.path)
         return True
+
+    def _without_raw_twins(self, sources: list[Source]) -> list[Source]:
+        """Leave out photos beside a raw file of the same name: Lightroom reads the sidecar for the raw file."""
+        raws = {
+            (folder_identity(str(source.path.parent)), source.path.stem): source.path
+            for source in self._inputs.values()
+            if source.path.suffix.lower() in RAW_SUFFIXES
+        }
+        remaining = []
+        for source in sources:
+            raw = raws.get((folder_identity(str(source.path.parent)), source.path.stem))
+            if raw is None or source.path.suffix.lower() in RAW_SUFFIXES:
+                remaining.append(source)
+            else:
+                reason = f"its sidecar belongs to {raw.name}, the raw file of the same name"
+                self.settled.append(Result(source.path, Status.SKIPPED, reason=reason))
+        return remaining
 
     def _forget(self, source: Source) -> None:
         """Take back that a file is an input."""

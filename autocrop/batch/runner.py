@@ -143,6 +143,9 @@ def _crop_photo(engine: Engine | None, job: Job, plan: Plan, previews: list[NDAr
     if not to_do:
         return
     photo = open_photo(path, options.max_pixels)
+    for file in (file for wanted in to_do for file in wanted.files):
+        if file.suffix.lower() == SIDECAR and file.is_file():  # Lightroom turns the photo as its sidecar says
+            photo = photo.turned_by_sidecar(file.read_bytes())
     search = _Search(engine, photo, options, previews)
     for turning in to_do:
         wanted = dataclasses.replace(turning, target=turning.target.facing((photo.width, photo.height)))

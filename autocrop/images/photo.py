@@ -22,7 +22,8 @@ from autocrop.images.opening import damaged, open_decoder
 from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture
 from autocrop.images.saving import EncodeRequest, encode
-from autocrop.images.sidecar import CropSettings, write_crop
+from autocrop.images.sidecar import CropSettings, orientation_of, write_crop
+from autocrop.images.turned import TurnedDecoder
 
 MIN_SIDE = 32
 """Shortest side in pixels of a photo that can be cropped. Smaller pictures leave no room for composition."""
@@ -204,6 +205,21 @@ class Photo:
             )
         if file_format not in (*LOSSLESS_FORMATS, self.format):
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")
+
+    def turned_by_sidecar(self, sidecar: bytes) -> Photo:
+        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if it has one.
+
+        Args:
+            sidecar: Content of the sidecar. If it is not valid XMP, the photo stays as it is.
+        """
+        try:
+            orientation = orientation_of(sidecar)
+        except ValueError:
+            return self
+        if orientation in (None, self._decoder.orientation):
+            return self
+        assert orientation is not None
+        return Photo(TurnedDecoder(self._decoder, orientation), self.name, self._path)
 
     def sidecar(self, box: PixelBox, existing: bytes | None = None) -> bytes:
         """Return an XMP sidecar that tells Lightroom and Camera Raw to crop the photo to *box*.

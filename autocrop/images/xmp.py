@@ -258,6 +258,16 @@ def remove_property(description: Any, schema: str, name: str) -> bool:
     return existed
 
 
+def property_text(description: Any, schema: str, name: str) -> str:
+    """Return the text of a simple property; an empty string if there is none."""
+    if description.hasAttributeNS(schema, name):
+        return str(description.getAttributeNS(schema, name)).strip()
+    for node in description.childNodes:
+        if _is_element(node, schema, name):
+            return "".join(child.data for child in node.childNodes if child.nodeType == node.TEXT_NODE).strip()
+    return ""
+
+
 def has_schema(description: Any, schema: str) -> bool:
     """Return True if the description has a property of *schema*."""
     return any(namespace == schema for namespace, _ in _properties(description))

@@ -13,7 +13,7 @@ from tests.helpers.files import MAKE, read_sixteen_bit, write_dng
 BOX = (10, 20, 110, 80)
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_raw_photos_are_developed_upright(tmp_path, orientation):
     """With the extra installed, crops have 16 bits where the format allows it, and keep EXIF."""
     pytest.importorskip("rawpy")
@@ -22,7 +22,8 @@ def test_raw_photos_are_developed_upright(tmp_path, orientation):
     assert (opened.width, opened.height) == ((300, 400) if orientation >= 5 else (400, 300))
     preview = opened.preview().astype(int).mean(axis=2)
     assert preview.shape == (opened.height // 2, opened.width // 2)
-    brightest_edge = {1: preview[:, -1], 3: preview[:, 0], 6: preview[-1], 8: preview[0]}[orientation]
+    left, top, right, bottom = preview[:, 0], preview[0], preview[:, -1], preview[-1]
+    brightest_edge = [right, left, left, right, bottom, bottom, top, top][orientation - 1]
     assert brightest_edge.mean() > preview.mean() + 40
     opened.save(opened.crop(BOX), tmp_path / "out.tif")
     assert read_sixteen_bit(tmp_path / "out.tif").dtype == np.uint16
@@ -39,3 +40,16 @@ def test_sidecars_of_raw_photos_refer_to_the_sensor(tmp_path):
     write_dng(tmp_path / "in.dng", 6)
     sidecar = open_photo(tmp_path / "in.dng").sidecar((0, 0, 150, 400))
     assert b'CropTop="0.5" crs:CropLeft="0" crs:CropBottom="1"' in sidecar
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sidecars_of_mirrored_raw_photos_refer_to_the_sensor(tmp_path, orientation):
+    """The brightest half of the upright photo is the right half of the sensor."""
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "in.dng", orientation)
+    opened = open_photo(tmp_path / "in.dng")
+    width, height = opened.width, opened.height
+    right, left = (width // 2, 0, width, height), (0, 0, width // 2, height)
+    bottom, top = (0, height // 2, width, height), (0, 0, width, height // 2)
+    box = [right, left, left, right, bottom, bottom, top, top][orientation - 1]
+    assert b'CropTop="0" crs:CropLeft="0.5" crs:CropBottom="1" crs:CropRight="1"' in opened.sidecar(box)
