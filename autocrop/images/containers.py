@@ -44,7 +44,9 @@ def jpeg_segments(data: bytes) -> tuple[list[Segment], int]:
     position = 2
     while position + 4 <= len(data):
         if data[position] != 0xFF:
-            position += 1  # decoders ignore bytes between segments
+            position = data.find(b"\xff", position)  # decoders ignore bytes between segments
+            if position < 0:
+                break
             continue
         marker = data[position + 1]
         if marker == SOS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 
 from autocrop.images import metadata_reader
 from autocrop.images.encoding import Encoding
+from autocrop.images.limits import pillow_limit
 from autocrop.images.metadata import Metadata
 from autocrop.images.netpbm import read_ppm
 from autocrop.images.orientation import SIDEWAYS, upright_pixels
@@ -76,11 +78,11 @@ class PillowDecoder:
         self._source = source
         self._file_notes = notes
         self.data = data
-        self.orientation = metadata_reader.orientation_of(image)
         # Phones write MPO: a JPEG followed by more pictures.
         self.format: str | None = "JPEG" if image.format == "MPO" else image.format
         self.encoding = Encoding.of_file(image, data)
         self.metadata = metadata_reader.read(image, data)
+        self.orientation = metadata_reader.settle_orientation(image, self.metadata, data)
         # Pillow rotates a TIFF while loading it, and reports its upright size.
         swap = self.orientation in SIDEWAYS and image.format != "TIFF"
         self.size = image.size[::-1] if swap else image.size
@@ -92,6 +94,7 @@ class PillowDecoder:
             with Image.open(io.BytesIO(self.data), formats=("JPEG",)) as image:
                 scale = PREVIEW_SIDE / min(image.size)
                 image.draft(None, (int(image.width * scale), int(image.height * scale)))
+                metadata_reader.pin_orientation(image, self.orientation)
                 return as_rgb(_load_upright(image))
         return as_rgb(reduced_for_preview(self.decode()))
 
@@ -102,11 +105,9 @@ class PillowDecoder:
     @property
     def notes(self) -> list[str]:
         """See :class:`Decoder`."""
-        notes = [*self._file_notes]
-        frames = self._count_frames()
-        if self._image.format == "MPO" and frames > 1:
-            notes.append("other pictures in the file, such as an HDR gain map, are left out")
-        elif frames > 1:
+        notes = [*self._file_notes, *self.metadata.attachments]
+        frames = 1 if self._image.format == "MPO" else self._count_frames()
+        if frames > 1:
             notes.append(f"only the first of {frames} frames is kept")
         if self._bit_depth > 8:
             notes.append(f"{self._bit_depth} bits per channel are read as 8")
@@ -120,7 +121,7 @@ class PillowDecoder:
             if self._image.format == "GIF" and self._source is not None:
                 # Counting moves Pillow's reader to other frames, so it must not be the one that decodes the photo.
                 file = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
-                with Image.open(file, formats=("GIF",)) as image:
+                with pillow_limit(math.prod(self.size)), Image.open(file, formats=("GIF",)) as image:
                     return int(getattr(image, "n_frames", 1))
             return int(getattr(self._image, "n_frames", 1))
         except Exception:  # codecs raise all kinds of exceptions for damaged files

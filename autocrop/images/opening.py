@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import warnings
@@ -10,7 +11,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
-from autocrop.images import tiff
+from autocrop.images import metadata_reader, tiff
 from autocrop.images.containers import PNG_SIGNATURE, may_have_more_scans, without_long_texts
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
@@ -19,7 +20,7 @@ from autocrop.images.limits import MAX_PIXELS, pillow_limit, too_large
 from autocrop.images.raw import RawDecoder
 from autocrop.images.tiff_decoder import TiffDecoder
 from autocrop.images.tiff_layout import Layout
-from autocrop.images.tiff_pages import select_page
+from autocrop.images.tiff_pages import SelectedPage, select_page
 from autocrop.images.unsupported import describe
 
 READ_WHOLE = (b"\xff\xd8", b"\x89PNG", b"RIFF")
@@ -29,7 +30,7 @@ HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"
 BIG_TIFF = (b"II+\0", b"MM\0+")
 """First bytes of BigTIFF files. Pillow does not read the big-endian ones."""
 HEAD_SIZE = 1 << 16
-"""Bytes at the beginning of a file that are enough to recognize its format and to find an AVIF's bit depth."""
+"""Bytes at the beginning of a file that are enough to recognize its format and to find the boxes of an AVIF or HEIC."""
 BLOCK_SIZE = 4096
 """Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
 MAX_BYTES_PER_PIXEL = 8
@@ -91,12 +92,21 @@ def _open_heif(source: Path | bytes, head: bytes, name: str, max_pixels: int) ->
 
 
 def _open_tiff(source: Path | bytes, head: bytes, name: str, max_pixels: int) -> Decoder:
-    """Open the page of a TIFF that is cropped: with Pillow if it is of a common kind, or else with our own decoder."""
+    """Open the page of a TIFF that is cropped."""
     try:
         page = select_page(source)
         layout = Layout.of_page(page.directory)
     except (ValueError, OSError) as error:
         raise damaged(name, error) from error
+    decoder = _open_page(page, layout, head, name, max_pixels)
+    if page.is_exceeded:
+        notes = (*decoder.metadata.notes, metadata_reader.EXCESS_NOTE)
+        decoder.metadata = dataclasses.replace(decoder.metadata, notes=notes)
+    return decoder
+
+
+def _open_page(page: SelectedPage, layout: Layout, head: bytes, name: str, max_pixels: int) -> Decoder:
+    """Open a page of a TIFF with Pillow if it is of a common kind, or else with our own decoder."""
     if layout.is_known and (not layout.is_plain or head[:4] in BIG_TIFF):
         if layout.problem:
             raise _unsupported_tiff(name, layout.problem)
@@ -143,7 +153,7 @@ def _open_with_pillow(
                     image = Image.open(io.BytesIO(data), formats=("JPEG",))
             if image.format in ("WEBP", "AVIF", "HEIF") and _ends_in_zeros(source):
                 raise PhotoError("its end is missing")
-            if image.format == "AVIF" and isinstance(source, Path):
+            if image.format in ("AVIF", "HEIF") and isinstance(source, Path):
                 data = head
             if has_sixteen_bit_color(image):
                 if not data and isinstance(source, Path):

@@ -24,6 +24,7 @@ from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture
 from autocrop.images.saving import EncodeRequest, encode
 from autocrop.images.sidecar import CropSettings, write_crop
+from autocrop.images.turned import turned_by_sidecar
 from autocrop.images.verification import check_encoded
 
 MIN_SIDE = 32
@@ -139,7 +140,8 @@ class Photo:
     @functools.cached_property
     def grid(self) -> lossless.Grid:
         """(width, height) in pixels of the blocks in which a JPEG is stored; lossless crops begin on this grid."""
-        with Image.open(io.BytesIO(self._decoder.data), formats=("JPEG",)) as image:
+        file = io.BytesIO(self._decoder.data)
+        with pillow_limit(self.width * self.height), Image.open(file, formats=("JPEG",)) as image:
             return lossless.grid_of(image)
 
     def snap_to_grid(self, box: PixelBox, keep_size: bool) -> PixelBox:
@@ -208,6 +210,10 @@ class Photo:
             )
         if file_format not in (*LOSSLESS_FORMATS, self.format):
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")
+
+    def turned_by_sidecar(self, sidecar: bytes) -> Photo:
+        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if it has one."""
+        return Photo(turned_by_sidecar(self._decoder, sidecar), self.name, self._path)
 
     def sidecar(self, box: PixelBox, existing: bytes | None = None) -> bytes:
         """Return an XMP sidecar that tells Lightroom and Camera Raw to crop the photo to *box*.

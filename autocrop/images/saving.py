@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autocrop.images import metadata_writer, tiff
+from autocrop.images import color_of_output, isobmff, metadata_writer, tiff
 from autocrop.images.containers import insert_chunks
 from autocrop.images.encoding import OPENCV_TIFF_COMPRESSIONS, Encoding
 from autocrop.images.formats import SIXTEEN_BIT_FORMATS
@@ -24,7 +24,6 @@ from autocrop.images.pixels import (
     Picture,
     as_8_bit,
     as_rgb,
-    color_space,
     has_transparency,
     mode_of,
     scaled_to_16_bit,
@@ -87,10 +86,12 @@ def encode(request: EncodeRequest) -> EncodedFile:
     Raises:
         Exception: Encoders raise all kinds of exceptions.
     """
-    picture, notes = _convert(request)
-    metadata = request.metadata
-    if color_space(request.source.mode) != color_space(mode_of(picture)):
-        metadata = metadata.without_color_space()
+    picture, metadata, notes = color_of_output.convert_pixels(request.picture, request.metadata, request.file_format)
+    picture, mode_notes = _convert(dataclasses.replace(request, picture=picture))
+    metadata, color_notes = color_of_output.describe_pixels(
+        metadata, mode_of(picture), request.source.mode, request.file_format
+    )
+    notes += [*mode_notes, *color_notes]
     encoder = ENCODERS.get(request.file_format, _encode_other)
     with _without_pillow_metadata(picture):
         encoded = encoder(dataclasses.replace(request, picture=picture, metadata=metadata))
@@ -245,6 +246,8 @@ def _encode_modern(request: EncodeRequest) -> EncodedFile:
         if width * height > MAX_HEVC_PIXELS:
             options["tile_size"] = HEVC_TILE_SIDE
     data = _encode_with_pillow(request.picture, file_format, **options)
+    if file_format == "AVIF" and metadata.cicp and not metadata.cicp.is_srgb and not metadata.icc:
+        data = isobmff.with_cicp(data, metadata.cicp)  # Pillow writes those of sRGB
     return EncodedFile(data, _iptc_notes(request))
 
 

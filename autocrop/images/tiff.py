@@ -27,12 +27,15 @@ BIG_TYPES = {16: LONG, 17: SIGNED_LONG, 18: LONG}
 """Field types of 64-bit integers, which only BigTIFF has, and the types as which they are returned."""
 HEADERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 """Byte order of a file that begins with these bytes, and whether it is a BigTIFF."""
+SIGNATURES = {"<": b"II*\0", ">": b"MM\0*"}
+"""First bytes of a TIFF file, but not a BigTIFF, by its byte order."""
 MAX_VALUE_BYTES = 1 << 26
 """Longer values are a sign of damage."""
 MAX_FIELDS = 4096
 """Directories with more fields are a sign of damage."""
-MAX_READ_RATIO = 2
-"""Size of all fields and values of a file, relative to the file. It is more than 1 because values may overlap."""
+MAX_READ_RATIO, SPARE_BYTES = 2, 1 << 16
+"""Largest total size of all fields and values that are read, relative to the file, and an allowance for tiny files. Two
+directories may share a value, so the ratio is more than 1, but programs do not share the same values repeatedly."""
 MAX_DEPTH = 2
 """Deeper nesting is a sign of damage: the first directory points to EXIF, and EXIF to interoperability."""
 
@@ -69,6 +72,8 @@ class Page(NamedTuple):
     offset: int
     """Position of its directory."""
     directory: Directory
+    is_exceeded: bool = False
+    """True if fields are missing because they exceed the limits of :class:`DirectoryReader`."""
 
 
 def shorts(*numbers: int) -> Value:
@@ -94,8 +99,8 @@ def read(file: BinaryIO) -> tuple[str, Directory]:
 class DirectoryReader:
     """Reads the directories of a TIFF or BigTIFF.
 
-    No directory is read twice, and the total size of all fields and values is limited, so that a crafted file whose
-    directories point at each other or share their values is read as fast as any other.
+    No directory is read twice, and the total size of all fields and values is limited. Otherwise a small crafted file,
+    whose directories point at each other or whose values overlap, would take any amount of time and memory.
 
     Args:
         file: The file, which must stay open.
@@ -103,6 +108,7 @@ class DirectoryReader:
     Attributes:
         order: Byte order of the file, ``<`` or ``>``.
         first: Position of the first directory.
+        is_exceeded: True if anything has been left out because of the limits.
 
     Raises:
         ValueError: The file is not a TIFF.
@@ -119,8 +125,9 @@ class DirectoryReader:
         if not self.order or len(header) < start + self._offset_size:
             raise ValueError("no TIFF directory")
         self.first = self._unpack(self._offset_code, header[start:])
+        self.is_exceeded = False
         self._visited: set[int] = set()
-        self._remaining_bytes = MAX_READ_RATIO * self._size
+        self._remaining_bytes = MAX_READ_RATIO * self._size + SPARE_BYTES
 
     def _unpack(self, code: str, data: bytes) -> int:
         return int(struct.unpack_from(self.order + code, data)[0])
@@ -129,10 +136,20 @@ class DirectoryReader:
         """Yield the directories that are linked with the first one, each of which describes one picture."""
         offset = self.first
         while offset and offset not in self._visited:
-            directory, next_offset = self.directory(offset)
-            if directory:
-                yield Page(offset, directory)
-            offset = next_offset
+            page, offset = self._page(offset)
+            if page.directory:
+                yield page
+
+    def page(self, offset: int) -> Page:
+        """Return the picture whose directory is at a position of the file."""
+        return self._page(offset)[0]
+
+    def _page(self, offset: int) -> tuple[Page, int]:
+        was_exceeded, self.is_exceeded = self.is_exceeded, False
+        directory, next_offset = self.directory(offset)
+        page = Page(offset, directory, self.is_exceeded)
+        self.is_exceeded |= was_exceeded
+        return page, next_offset
 
     def directory(self, offset: int, depth: int = 0) -> tuple[Directory, int]:
         """Return the directory at a position of the file, and the position of the next one, or 0.
@@ -148,6 +165,7 @@ class DirectoryReader:
             return {}, 0
         count = self._unpack("Q" if self._is_big else "H", head)
         if count > MAX_FIELDS:
+            self.is_exceeded = True
             return {}, 0
         table = self._read(offset + count_size, field_size * count + self._offset_size)
         directory: Directory = {}
@@ -160,7 +178,7 @@ class DirectoryReader:
         return directory, self._unpack(self._offset_code, link) if len(link) == self._offset_size else 0
 
     def _value(self, tag: int, field: bytes, depth: int) -> Value | None:
-        """Return the value of a field of a directory, or None if it is damaged."""
+        """Return the value of a field of a directory, or None if it is damaged or exceeds the limits."""
         kind, count = self._unpack("H", field[2:]), self._unpack(self._offset_code, field[4:])
         inline = field[-self._offset_size :]
         size = (8 if kind in BIG_TYPES else TYPE_SIZES.get(kind, 0)) * count
@@ -169,13 +187,15 @@ class DirectoryReader:
         if tag in SUBDIRECTORIES and count == 1 and kind in (LONG, IFD, *BIG_TYPES):
             subdirectory, _ = self.directory(self._unpack(self._offset_code, inline), depth + 1)
             return Value(LONG, bytes(4), subdirectory) if subdirectory else None
-        if size > self._offset_size:
-            content = self._read(self._unpack(self._offset_code, inline), size)
-        else:
-            content = inline[:size]
+        content = inline[:size] if size <= self._offset_size else self._content(inline, size)
         if len(content) < size:
             return None
         return self._narrow(kind, content) if kind in BIG_TYPES else Value(kind, _swap_bytes(content, kind, self.order))
+
+    def _content(self, inline: bytes, size: int) -> bytes:
+        """Return a value that is stored outside its directory, or nothing if it ends outside the file."""
+        offset = self._unpack(self._offset_code, inline)
+        return self._read(offset, size) if offset + size <= self._size else b""
 
     def _narrow(self, kind: int, content: bytes) -> Value | None:
         """Convert 64-bit integers to 32-bit ones, or return None if they do not fit."""
@@ -185,11 +205,12 @@ class DirectoryReader:
         return Value(BIG_TYPES[kind], narrow.tobytes()) if np.array_equal(wide, narrow) else None
 
     def _read(self, offset: int, size: int) -> bytes:
-        """Return bytes of the file, fewer at its end, and none if too many have been read already."""
+        """Return bytes of the file, fewer at its end, and none if they exceed the limit on all that is read."""
         size = max(0, min(size, self._size - offset))
-        self._remaining_bytes -= size
-        if self._remaining_bytes < 0:
+        if size > self._remaining_bytes:
+            self.is_exceeded = True
             return b""
+        self._remaining_bytes -= size
         self._file.seek(offset)
         return self._file.read(size)
 
@@ -230,7 +251,7 @@ def serialize(directory: Directory, order: str, offset: int) -> bytes:
 
 def serialize_file(directory: Directory, order: str) -> bytes:
     """Return a TIFF file, or EXIF, that consists of one directory."""
-    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + serialize(directory, order, 8)
+    return SIGNATURES[order] + struct.pack(order + "I", 8) + serialize(directory, order, 8)
 
 
 def update_fields(data: bytes, fields: Directory) -> bytes:
@@ -239,6 +260,17 @@ def update_fields(data: bytes, fields: Directory) -> bytes:
     The new directory is appended to the file; the pixels stay where they are.
     """
     order, directory = read(io.BytesIO(data))
-    directory.update(fields)
+    return replace_directory(data, order, directory | fields)
+
+
+def replace_directory(data: bytes, order: str, directory: Directory) -> bytes:
+    """Return a TIFF file with another first directory, which is appended. A BigTIFF becomes an ordinary TIFF.
+
+    Args:
+        data: Content of a TIFF file in the byte order *order*.
+        order: Byte order, ``<`` or ``>``.
+        directory: The new directory.
+    """
     data += b"\0" * (len(data) % 2)
-    return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + serialize(directory, order, len(data))
+    header = SIGNATURES[order] + struct.pack(order + "I", len(data))
+    return header + data[8:] + serialize(directory, order, len(data))

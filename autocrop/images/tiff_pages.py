@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocrop.images.tiff import Directory, DirectoryReader, Page
+from autocrop.images.tiff import Directory, DirectoryReader, Page, replace_directory
 from autocrop.images.tiff_layout import COLOR_CHANNELS, PHOTOMETRIC
 
 NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, SUB_DIRECTORIES = 254, 255, 330
@@ -35,6 +35,9 @@ class SelectedPage:
     """Path or content of the file; its first page is the selected one."""
     notes: tuple[str, ...]
     """Notes for the user about the other pages."""
+    is_exceeded: bool
+    """True if fields are missing because they exceed the limits of :class:`DirectoryReader`. Then *source* is a copy
+    without them: decoders read all fields of a page, which may take gigabytes and hours."""
 
 
 def select_page(source: Path | bytes) -> SelectedPage:
@@ -62,10 +65,13 @@ def select_page(source: Path | bytes) -> SelectedPage:
                 notes.append("the file contains only a thumbnail")
     if len(photos) > 1:
         notes.append(f"only the first of {len(photos)} frames is kept")
-    if selected is not pages[0]:
+    if selected.is_exceeded or selected is not pages[0]:
         data = source.read_bytes() if isinstance(source, Path) else source
-        source = _with_first_page(data, reader.order, selected.offset)
-    return SelectedPage(reader.order, selected.directory, source, tuple(notes))
+        if selected.is_exceeded:
+            source = replace_directory(data, reader.order, selected.directory)
+        else:
+            source = _with_first_page(data, reader.order, selected.offset)
+    return SelectedPage(reader.order, selected.directory, source, tuple(notes), selected.is_exceeded)
 
 
 def is_thumbnail_or_mask(directory: Directory) -> bool:
@@ -81,7 +87,7 @@ def is_thumbnail_or_mask(directory: Directory) -> bool:
 def _subpages(reader: DirectoryReader, directory: Directory) -> list[Page]:
     """Return the full-resolution pages below a page."""
     offsets = directory[SUB_DIRECTORIES].integers if SUB_DIRECTORIES in directory else ()
-    pages = [Page(offset, reader.directory(offset)[0]) for offset in offsets[:MAX_PAGES]]
+    pages = [reader.page(offset) for offset in offsets[:MAX_PAGES]]
     return [page for page in pages if page.directory and _is_photo(page.directory)]
 
 

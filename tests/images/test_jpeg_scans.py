@@ -10,6 +10,7 @@ from PIL import Image
 
 from autocrop.errors import PhotoError
 from autocrop.images import open_photo
+from autocrop.images.attachments import FILM
 from autocrop.images.opening import MISSING_MARKER_NOTE
 
 ENCODINGS = {
@@ -40,11 +41,11 @@ def encoded(mode="RGB", black=False, **options):
 @pytest.mark.parametrize("trailer", TRAILERS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_data_after_the_picture_does_not_matter(tmp_path, encoding, trailer):
-    """Motion photos and files of old cameras are read without a note."""
+    """Motion photos and files of old cameras are read. The only note is about the film."""
     data = encoded(**ENCODINGS[encoding])
     (tmp_path / "in.jpg").write_bytes(data + TRAILERS[trailer])
     photo = open_photo(tmp_path / "in.jpg")
-    assert photo.notes == []
+    assert photo.notes == ([FILM] if trailer.startswith("film") else [])
     assert np.array_equal(np.asarray(photo.pixels), np.asarray(Image.open(io.BytesIO(data))))
 
 

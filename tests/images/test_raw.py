@@ -90,3 +90,16 @@ def test_boxes_that_are_cut_are_refused(kept):
     if kept < 100:
         with pytest.raises(ValueError, match="its end is missing"):
             check_complete(data[:kept])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sidecars_of_mirrored_raw_photos_refer_to_the_sensor(tmp_path, orientation):
+    """The brightest half of the upright photo is the right half of the sensor."""
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "in.dng", orientation)
+    opened = open_photo(tmp_path / "in.dng")
+    width, height = opened.width, opened.height
+    right, left = (width // 2, 0, width, height), (0, 0, width // 2, height)
+    bottom, top = (0, height // 2, width, height), (0, 0, width, height // 2)
+    box = [right, left, left, right, bottom, bottom, top, top][orientation - 1]
+    assert b'CropTop="0" crs:CropLeft="0.5" crs:CropBottom="1" crs:CropRight="1"' in opened.sidecar(box)
