@@ -207,18 +207,10 @@ class Photo:
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")
 
     def turned_by_sidecar(self, sidecar: bytes) -> Photo:
-        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if it has one.
-
-        Args:
-            sidecar: Content of the sidecar. If it is not valid XMP, the photo stays as it is.
-        """
-        try:
-            orientation = orientation_of(sidecar)
-        except ValueError:
+        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if that is valid XMP."""
+        orientation = orientation_of(sidecar) or self._decoder.orientation
+        if orientation == self._decoder.orientation:
             return self
-        if orientation in (None, self._decoder.orientation):
-            return self
-        assert orientation is not None
         return Photo(TurnedDecoder(self._decoder, orientation), self.name, self._path)
 
     def sidecar(self, box: PixelBox, existing: bytes | None = None) -> bytes:
