@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["AutocropError", "Crop", "Cropper", "__version__", "crop", "list_models"]
 
-_HOME = {
+_MODULES = {
     "AutocropError": "autocrop.errors",
-    "Crop": "autocrop.search",
+    "Crop": "autocrop.search.crop",
     "Cropper": "autocrop.api",
     "crop": "autocrop.api",
     "list_models": "autocrop.api",
 }
+"""Module that defines each public name."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: ``autocrop --help`` needs neither numpy nor OpenCV."""
-    if name not in _HOME:
+    """Import a public name on first use, because ``autocrop --help`` needs neither numpy nor OpenCV."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'autocrop' has no attribute '{name}'")
     import importlib
 
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,16 +1,20 @@
-"""``python -m autocrop``, and the command ``autocrop``."""
+"""Entry point of ``autocrop`` and ``python -m autocrop``."""
 
 import signal
 
 
 def main() -> None:
-    """Import the command and run it; Ctrl-C meanwhile ends the process without a word about imports."""
-    quiet = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # it is ignored in the background
-    if quiet:
+    """Run the command line.
+
+    Ctrl-C during the imports ends the process without a traceback.
+    """
+    # A shell that starts the process in the background makes it ignore Ctrl-C, which must stay so.
+    handles_interrupt = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if handles_interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from autocrop.cli import main as run
 
-    if quiet:
+    if handles_interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 

@@ -1,4 +1,4 @@
-"""The Python API: what ``import autocrop`` offers."""
+"""The Python API: what ``import autocrop`` provides."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from autocrop import weights
 from autocrop.engines import load_model
 from autocrop.errors import UsageError
 from autocrop.geometry.boxes import as_boxes, from_pixels
 from autocrop.geometry.ratio import Ratio, as_ratio
-from autocrop.images import Photo, open_photo, photo_from_memory
 from autocrop.images.padding import AUTO, Fit
 from autocrop.search.analysis import analyze
 from autocrop.search.crop import Crop
+from autocrop.search.image_source import ImageSource, to_photo
 from autocrop.search.request import CropRequest
 from autocrop.search.subjects import Region
 from autocrop.search.two_stage import find_crops
 
-Picture = str | PathLike[str] | Image.Image | NDArray[np.uint8]
-"""A path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8."""
-
 
 class Cropper:
-    """A loaded model, ready for any number of photos; threads may share it.
+    """A loaded model that finds crops in any number of photos. Threads may share it.
+
+    >>> cropper = autocrop.Cropper(model="asmnet")
+    >>> for path in Path("photos").glob("*.jpg"):
+    ...     best, *others = cropper.find(path, ratio="1:1", top=3)
+    ...     best.save(path, Path("crops") / path.name)
 
     Args:
         model: a name from :func:`list_models`; None for the default model.
-        device: ``"auto"`` (CUDA where torch sees it, else the CPU), ``"cpu"`` or ``"cuda"``.
-        weights: a folder that ``autocrop models export`` wrote, or a checkpoint, instead of the model's own files.
-        faces: look for faces, and cut none where another crop of that ratio cuts none.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"``, which is CUDA if torch is installed and finds a GPU.
+        weights: a folder that ``autocrop models export`` wrote, or a checkpoint, instead of *model*.
+        faces: detect faces, and avoid crops that cut them.
 
     Raises:
-        AutocropError: the model cannot be loaded; the message says what to do.
+        AutocropError: the model cannot be loaded. The message says what to do.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Cropper:
 
     @property
     def model(self) -> str:
-        """Name of the model in use."""
+        """Name of the model."""
         return self._engine.model
 
     @property
@@ -63,7 +64,7 @@ class Cropper:
 
     def find(
         self,
-        image: Picture,
+        image: ImageSource,
         ratio: str | float | Ratio | None = None,
         top: int = 1,
         keep: Sequence[Sequence[float]] = (),
@@ -71,40 +72,50 @@ class Cropper:
         fit: str | None = None,
         pad_color: str = AUTO,
     ) -> list[Crop]:
-        """Find the best crops of a photo, in the order in which they were found: the first is the best.
+        """Find the best crops of a photo.
+
+        >>> cropper.find("portrait.jpg", ratio="16:9", fit="blur")
 
         Args:
-            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied.
+            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
             ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
-            top: how many clearly different crops to return at most.
-            keep: boxes (left, top, right, bottom) in pixels of the upright photo that every crop must hold.
+            top: largest number of distinct crops to return.
+            keep: boxes (left, top, right, bottom) in pixels of the upright photo that every crop must contain.
             shape: ``"rectangle"``, or ``"circle"`` for a square whose corners are transparent.
-            fit: where no crop of the ratio shows all people whole, or holds what to keep: ``"pad"`` or ``"blur"``
-                give one crop on a larger canvas instead.
-            pad_color: of ``"pad"``, as CSS has colors; ``"auto"`` is the mean of the edges that it touches.
-
-        Raises:
-            AutocropError: the photo cannot be read, or has no crop of that ratio, or none that holds what to keep.
-        """
-        wanted = (1, 1) if ratio is None and shape == "circle" else as_ratio(ratio)
-        request = CropRequest(wanted, top, shape=shape, fit=Fit(fit, pad_color) if fit else None)
-        regions = [Region.of_box(box) for box in keep]
-        return find_crops(self._engine, analyze(self._engine, _photo(image), faces=self._faces, keep=regions), request)
-
-    def score(self, image: Picture, boxes: ArrayLike) -> NDArray[np.float32]:
-        """Score crops of a photo; higher is better, comparable within that photo only.
-
-        Args:
-            image: as for :meth:`find`.
-            boxes: ``[N, 4]``, (left, top, right, bottom) in pixels of the upright photo.
+            fit: if no crop of the ratio shows all people and contains the boxes to keep, return one crop on a larger
+                canvas. ``"pad"`` fills the canvas with a color, ``"blur"`` with the blurred photo.
+            pad_color: color for ``"pad"``: a CSS name or code, or ``"auto"`` for the mean color of the photo's edge.
 
         Returns:
-            ``[N]``.
+            At least one crop. The first is the best, and the others follow in the order in which they were found.
+
+        Raises:
+            AutocropError: the photo cannot be read, the arguments conflict, or no crop has the ratio and contains the
+                boxes to keep.
+        """
+        reduced_ratio = (1, 1) if ratio is None and shape == "circle" else as_ratio(ratio)
+        request = CropRequest(reduced_ratio, top, shape=shape, fit=_fit(fit, pad_color, reduced_ratio))
+        regions = [Region.of_box(box) for box in keep]
+        analysis = analyze(self._engine, to_photo(image), faces=self._faces, keep=regions)
+        return find_crops(self._engine, analysis, request)
+
+    def score(self, image: ImageSource, boxes: ArrayLike) -> NDArray[np.float32]:
+        """Score crops of a photo.
+
+        >>> cropper.score("photo.jpg", [(0, 0, 600, 400), (100, 50, 500, 350)])
+        array([3.1, 3.4], dtype=float32)
+
+        Args:
+            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
+            boxes: crops ``[N, 4]``, (left, top, right, bottom) in pixels of the upright photo.
+
+        Returns:
+            Scores ``[N]``; higher is better. Only scores of the same photo are comparable.
 
         Raises:
             AutocropError: the photo cannot be read, or the boxes are malformed.
         """
-        photo = _photo(image)
+        photo = to_photo(image)
         pixels = np.asarray(boxes, np.float64)
         if not pixels.size:
             return np.empty(0, np.float32)
@@ -117,21 +128,27 @@ class Cropper:
         return self._engine.score(self._engine.encode(photo.preview()), normalized)
 
 
-def crop(image: Picture, ratio: str | float | Ratio | None = None) -> Crop:
-    """The best crop of a photo by the default model, which is loaded once.
+def crop(image: ImageSource, ratio: str | float | Ratio | None = None) -> Crop:
+    """Find the best crop of a photo with the default model, which is loaded at the first call.
+
+    >>> autocrop.crop("photo.jpg", ratio="4:3").save("photo.jpg", "cropped.jpg")
 
     Args:
-        image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8.
+        image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
         ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
 
     Raises:
-        AutocropError: the photo cannot be read, or has no crop of that ratio.
+        AutocropError: the photo cannot be read, or is too small for a crop of the ratio.
     """
     return _default_cropper().find(image, ratio)[0]
 
 
 def list_models() -> list[str]:
-    """Names of the models that this version knows, the default one first."""
+    """List the names of the available models, starting with the default model.
+
+    >>> autocrop.list_models()
+    ['vrn', 'safrc', 'asmnet', 'cblnet', 'setpred']
+    """
     return list(weights.manifest())
 
 
@@ -140,7 +157,14 @@ def _default_cropper() -> Cropper:
     return Cropper()
 
 
-def _photo(image: Picture) -> Photo:
-    if isinstance(image, Image.Image | np.ndarray):
-        return photo_from_memory(image)
-    return open_photo(Path(image))
+def _fit(fit: str | None, pad_color: str, ratio: Ratio | None) -> Fit | None:
+    """Combine the padding arguments.
+
+    Raises:
+        UsageError: they conflict with each other or with the ratio.
+    """
+    if fit != "pad" and pad_color != AUTO:
+        raise UsageError("pad_color is the color of fit='pad'. Pass both.")
+    if fit is not None and ratio is None:
+        raise UsageError("fit pads a crop to a ratio. Pass both.")
+    return None if fit is None else Fit(fit, pad_color)

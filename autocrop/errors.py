@@ -1,13 +1,13 @@
-"""The one exception that users are meant to read."""
+"""Exceptions whose messages are meant for users."""
 
 
 class AutocropError(Exception):
-    """Something the user can put right. The message is a sentence that says what to do next."""
+    """An error that the user can fix. The message says what is wrong and what to do."""
 
 
 class UsageError(AutocropError):
-    """The request itself makes no sense, whatever the photo: a ratio of 0:3, an unknown model."""
+    """A request that is invalid for every photo, such as a ratio of 0:3 or an unknown model."""
 
 
 class PhotoError(AutocropError):
-    """A photo that cannot be read or written; the message names it."""
+    """A photo that cannot be read or written. The message names the photo."""

@@ -1,4 +1,4 @@
-"""What becomes of memory that was freed: kept for the next photo or step, or given back to the system."""
+"""Tuning of glibc's malloc: keep freed memory for the next photo or training step."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import sys
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -3, -4, -8
 """Parameters of glibc's mallopt."""
 LARGEST_KEPT = 32 << 20
-"""Bytes of the largest block that glibc keeps when told to by its size."""
+"""Size in bytes of the largest block that is kept while cropping. The blocks of large photos exceed it."""
 KEPT = 256 << 20
-"""Bytes that it keeps of those, at the end of what it has."""
+"""Freed memory at the end of the heap, in bytes, above which glibc returns it to the operating system."""
 ARENAS = 2
-"""Pieces of memory from which it serves threads. With one for each thread the kept blocks were a tenth more."""
+"""Number of arenas that all threads share. With one arena per thread, a tenth more memory was kept."""
 
 
-def keep_freed_memory(all_of_it: bool = False) -> bool:
-    """Let the C library keep what is freed, for the next photo or step, instead of giving it back to the system.
+def keep_freed_memory(unlimited: bool = False) -> bool:
+    """Let the C library keep freed memory instead of returning it to the operating system.
 
-    Every photo and every step of a training frees and asks for the same blocks. Given back, each page of them must be
-    zeroed and mapped again, which took a tenth of the time of cropping and more than half of a training step's where
-    this was measured (``docs/benchmarks.md``, ``docs/training.md``).
+    Every photo, and every training step, frees and allocates blocks of the same sizes. Returned pages must be zeroed
+    and mapped again, which took a tenth of the time of cropping and more than half of a training step in our
+    measurements (``docs/benchmarks.md``, ``docs/research/performance.md``).
 
     Args:
-        all_of_it: blocks of any size, and without a limit: for training. Otherwise those of up to
-            :data:`LARGEST_KEPT` bytes, which is less than a large photo's.
+        unlimited: keep blocks of any size and without a limit, for training. Otherwise, keep blocks of up to
+            :data:`LARGEST_KEPT` bytes.
 
     Returns:
-        Whether it could be done: with glibc only.
+        True if the C library is glibc and accepted the settings.
     """
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
+    except (OSError, AttributeError):  # not glibc
         return False
-    if all_of_it:
+    if unlimited:
         return bool(mallopt(MMAP_MAX, 0) and mallopt(TRIM_THRESHOLD, -1))
-    chosen = ((ARENA_MAX, ARENAS), (MMAP_THRESHOLD, LARGEST_KEPT), (TRIM_THRESHOLD, KEPT))
-    return all(mallopt(parameter, value) for parameter, value in chosen)
+    settings = ((ARENA_MAX, ARENAS), (MMAP_THRESHOLD, LARGEST_KEPT), (TRIM_THRESHOLD, KEPT))
+    return all(mallopt(parameter, value) for parameter, value in settings)

@@ -1,7 +1,7 @@
-"""Where a model's files are: ``--weights``, bundled in the wheel, in the user's cache, or on the Hub.
+"""Model files: bundled with the wheel, in a folder (``--weights``), in the user's cache, or on the Hugging Face Hub.
 
-``weights/manifest.json`` has a row a model. A row names its files, their size and sha256, and what people should
-know before they use them: recipe, data and its terms, metrics.
+``weights/manifest.json`` contains a card for each model: its files with size and SHA-256 digest, its training data and
+their terms of use, its recipe and its metrics.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autocrop.errors import AutocropError, UsageError
 
 MANIFEST = "manifest.json"
 PARTS = ("encoder", "head")
-"""The files of a scorer: photo → features, and features with boxes → scores. A model may do without the second."""
+"""Files of a model: the encoder computes features of a photo, and the head, if any, scores boxes with them."""
 
 
 @dataclass(frozen=True)
@@ -32,166 +32,176 @@ class WeightsFile:
 
     @classmethod
     def of(cls, path: Path) -> WeightsFile:
-        """Describe a file that exists."""
+        """Compute name, size and digest of an existing file."""
         return cls(path.name, path.stat().st_size, sha256(path))
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A row of the manifest."""
+    """An entry of the manifest."""
 
     name: str
-    """What ``--model`` takes."""
+    """Name of the model for ``--model``."""
     network: str
-    """The paper's model, a key of ``autocrop.models.MODELS``."""
+    """Name of the network, a key of ``autocrop.models.MODELS``."""
     summary: str
     files: dict[str, WeightsFile]
-    """By part, see :data:`PARTS`."""
+    """Files by part, see :data:`PARTS`."""
     data: str
-    """What it was trained on, and on what terms that data may be used."""
+    """Training data and its terms of use."""
     recipe: dict[str, Any]
     metrics: dict[str, float]
     hub: dict[str, str] | None = None
-    """``repo`` and ``revision`` on the Hub; None for a model that is only bundled."""
+    """``repo`` and ``revision`` on the Hub; None for models that are only bundled."""
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> ModelCard:
+        """Create a card from its entry in the manifest."""
+        files = {part: WeightsFile(**file) for part, file in entry["files"].items()}
+        return cls(**{**entry, "files": files})
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as it stands in the manifest."""
+        """Return the entry for the manifest."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 FACE_DETECTOR = WeightsFile(
     "face_detection_yunet_2023mar.onnx", 232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 )
-"""Of the OpenCV Zoo, bundled; no scorer, and so no row of the manifest. ``weights/README.md`` has its card."""
+"""Face detector of the OpenCV Zoo, bundled. Not a cropping model, so its card is in ``weights/README.md``."""
 
 
 def face_detector() -> Path:
-    """Path of the face detector's file.
+    """Return the path of the face detector.
 
     Raises:
-        AutocropError: it is missing.
+        AutocropError: the file is missing.
     """
     path = _bundled_folder() / FACE_DETECTOR.name
     if not path.is_file():
-        raise AutocropError(f"{path}, a part of autocrop, is missing. Install autocrop-photo again.")
+        raise _not_bundled(path)
     return path
 
 
 def manifest() -> dict[str, ModelCard]:
-    """All models that this version knows, by name; the first is the default."""
+    """Return the cards of all models that this version supports, by name. The first is the default model."""
     return dict(read_manifest(_bundled_folder()))
 
 
 def default_model() -> str:
-    """Name of the model that is used when none is named."""
+    """Return the name of the default model."""
     return next(iter(manifest()))
 
 
 def card(name: str) -> ModelCard:
-    """The manifest's row *name*.
+    """Return the card of a model.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the model is unknown.
     """
     cards = manifest()
     if name not in cards:
-        hint = " For weights of your own use --weights." if Path(name).exists() else ""
-        raise UsageError(f"There is no model '{name}'. Use one of: {', '.join(cards)}.{hint}")
+        hint = " To use your own weights, pass --weights." if Path(name).exists() else ""
+        raise UsageError(f"Unknown model '{name}'. Available models: {', '.join(cards)}.{hint}")
     return cards[name]
 
 
 def locate(name: str) -> dict[str, Path]:
-    """Paths of a model's files, downloaded if need be.
+    """Return the paths of a model's files by part, downloading them if necessary.
 
     Raises:
-        UsageError: there is no such model.
-        AutocropError: a file is neither bundled nor cached and cannot be downloaded, or its digest is wrong.
+        UsageError: the model is unknown.
+        AutocropError: a file is not available locally and cannot be downloaded, or its digest is wrong.
     """
-    row = card(name)
-    return {part: _locate(row, file) for part, file in row.files.items()}
+    model = card(name)
+    return {part: _locate(model, file) for part, file in model.files.items()}
 
 
 def from_folder(folder: Path) -> tuple[ModelCard, dict[str, Path]]:
-    """The model that ``autocrop models export`` wrote to *folder*, and the paths of its files.
+    """Return the card and the paths of the files, by part, of a model exported to *folder*.
 
     Raises:
-        AutocropError: there is none, or a file is missing or damaged.
+        AutocropError: the folder does not contain exactly one model, or a file is missing or damaged.
     """
     cards = list(read_manifest(folder).values())
     if len(cards) != 1:
-        raise AutocropError(f"{folder} holds {len(cards)} models. Give --weights a folder with one.")
-    paths = {part: folder / file.name for part, file in cards[0].files.items()}
+        raise AutocropError(f"{folder} contains {len(cards)} models. Pass a folder with one model to --weights.")
+    (model,) = cards
+    paths = {part: folder / file.name for part, file in model.files.items()}
     for part, path in paths.items():
         if not path.is_file():
-            raise AutocropError(
-                f"{path} is missing. Write it again with: autocrop models export CHECKPOINT -o {folder}"
-            )
-        verify(path, cards[0].files[part])
-    return cards[0], paths
+            raise AutocropError(f"{path} is missing. Export it again: autocrop models export CHECKPOINT -o {folder}")
+        verify(path, model.files[part])
+    return model, paths
 
 
 @functools.cache
 def read_manifest(folder: Path) -> dict[str, ModelCard]:
-    """The models that ``manifest.json`` in *folder* lists, by name.
+    """Read the cards in the ``manifest.json`` of a folder, by model name.
 
     Raises:
         AutocropError: the file is missing or damaged.
     """
     path = folder / MANIFEST
     try:
-        rows = [_card(row) for row in json.loads(path.read_text(encoding="utf-8"))["models"]]
+        entries = json.loads(path.read_text(encoding="utf-8"))["models"]
+        cards = [ModelCard.from_dict(entry) for entry in entries]
     except FileNotFoundError as error:
-        raise AutocropError(f"{path} is missing; {folder} is no folder that autocrop models export wrote.") from error
+        raise AutocropError(
+            f"{path} is missing. Pass a folder written by autocrop models export, or reinstall autocrop-photo."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AutocropError(f"{path} is damaged ({error}). Write or install it again.") from error
-    return {row.name: row for row in rows}
+        raise AutocropError(
+            f"{path} is damaged ({error}). Export the model again, or reinstall autocrop-photo."
+        ) from error
+    return {model.name: model for model in cards}
 
 
 def write_manifest(folder: Path, cards: list[ModelCard]) -> None:
-    """Write ``manifest.json`` to *folder*."""
-    text = json.dumps({"models": [card.to_dict() for card in cards]}, indent=2, ensure_ascii=False)
+    """Write ``manifest.json`` to a folder."""
+    text = json.dumps({"models": [model.to_dict() for model in cards]}, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     read_manifest.cache_clear()
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, in hexadecimal."""
+    """Return the SHA-256 digest of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: ``AUTOCROP_CACHE``, else the platform's place for a user's caches."""
-    if chosen := os.environ.get("AUTOCROP_CACHE"):
-        return Path(chosen)
+    """Return the folder for downloads: ``AUTOCROP_CACHE``, or the user's cache folder of the platform."""
+    if folder := os.environ.get("AUTOCROP_CACHE"):
+        return Path(folder)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("autocrop"))
 
 
 def verify(path: Path, file: WeightsFile) -> None:
-    """Check a file against the manifest.
+    """Check the digest of a file.
 
     Raises:
-        AutocropError: it is not what the manifest describes.
+        AutocropError: the digest differs from the manifest's.
     """
-    found = sha256(path)
-    if found != file.sha256:
+    digest = sha256(path)
+    if digest != file.sha256:
         raise AutocropError(
-            f"{path} is not the file that this version of autocrop expects (sha256 {found[:12]}…, "
-            f"not {file.sha256[:12]}…). Delete it, or install autocrop-photo again."
+            f"{path} is not the file that this version of autocrop expects (sha256 {digest[:12]}… instead of "
+            f"{file.sha256[:12]}…). Delete it, or reinstall autocrop-photo."
         )
 
 
 def verify_all() -> dict[Path, str]:
-    """Check the face detector and every file of every model that is on this machine; downloads nothing.
+    """Check the face detector and all model files that are available locally. Downloads nothing.
 
     Returns:
-        The files checked, and what is wrong with each; nothing, usually.
+        The problem with each file; empty if it is intact.
     """
-    here = {path: file for row in manifest().values() for path, file in on_this_machine(row).items()}
+    files = {path: file for model in manifest().values() for path, file in local_files(model).items()}
     problems = {}
-    for path, file in {**here, face_detector(): FACE_DETECTOR}.items():
+    for path, file in {**files, face_detector(): FACE_DETECTOR}.items():
         try:
             verify(path, file)
             problems[path] = ""
@@ -200,75 +210,75 @@ def verify_all() -> dict[Path, str]:
     return problems
 
 
-def on_this_machine(row: ModelCard) -> dict[Path, WeightsFile]:
-    """The files of a model that need no download: bundled or cached."""
-    found = {}
-    for file in row.files.values():
+def local_files(model: ModelCard) -> dict[Path, WeightsFile]:
+    """Return the files of a model that are bundled or cached, and so need no download."""
+    files = {}
+    for file in model.files.values():
         bundled = _bundled_folder() / file.name
-        path = bundled if bundled.is_file() else _cached(row, file)
+        path = bundled if bundled.is_file() else _cached(model, file)
         if path is not None:
-            found[path] = file
-    return found
+            files[path] = file
+    return files
 
 
-def _locate(row: ModelCard, file: WeightsFile) -> Path:
+def _locate(model: ModelCard, file: WeightsFile) -> Path:
     bundled = _bundled_folder() / file.name
     if bundled.is_file():
-        # The installer checked the wheel's digests; hashing 12 MB again would cost every start-up.
+        # The installer has verified the wheel. Hashing 12 MB again would slow down every start.
         return bundled
-    if row.hub is None:
-        raise AutocropError(f"{bundled}, a part of autocrop, is missing. Install autocrop-photo again.")
-    return _download(row, file)
+    if model.hub is None:
+        raise _not_bundled(bundled)
+    return _download(model, file)
 
 
-def _download(row: ModelCard, file: WeightsFile) -> Path:
-    """Get a file from the Hub, or from the cache if it is there."""
+def _download(model: ModelCard, file: WeightsFile) -> Path:
+    """Return a file from the cache, or download it from the Hub."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    assert row.hub is not None
-    repo, revision, cache = row.hub["repo"], row.hub["revision"], cache_folder()
-    what = f"{file.name} of {row.name} ({file.bytes / 1e6:.0f} MB)"
-    if _cached(row, file) is None and not constants.HF_HUB_OFFLINE:
-        # A warning, since that is what Python shows where nobody has set up logging.
-        logging.getLogger(__name__).warning(f"Fetching {what} from {constants.ENDPOINT}/{repo} to {cache}")
+    assert model.hub is not None
+    repo, revision, cache = model.hub["repo"], model.hub["revision"], cache_folder()
+    description = f"{file.name} of {model.name} ({file.bytes / 1e6:.0f} MB)"
+    if _cached(model, file) is None and not constants.HF_HUB_OFFLINE:
+        # A warning, because Python shows warnings even if logging is not configured.
+        logging.getLogger(__name__).warning(f"Downloading {description} from {constants.ENDPOINT}/{repo} to {cache}")
     try:
         path = Path(hf_hub_download(repo, file.name, revision=revision, cache_dir=cache))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise AutocropError(
-            f"{what} is not on this machine and could not be downloaded ({error.__class__.__name__}). "
-            f"Go online and run: autocrop models pull {row.name}"
+            f"Could not download {description} ({error.__class__.__name__}). "
+            f"Connect to the internet and run: autocrop models pull {model.name}"
         ) from error
     try:
         verify(path, file)
     except AutocropError as error:
-        # Otherwise it would be found in the cache for ever after.
+        # Delete it, or the cache would return it forever.
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise AutocropError(
-            f"{what} came from {constants.ENDPOINT}/{repo} with another sha256 than this version of autocrop expects, "
-            f"and was deleted. Try again with: autocrop models pull {row.name}"
+            f"{description} was downloaded from {constants.ENDPOINT}/{repo}, but does not match the sha256 that this "
+            f"version of autocrop expects. It was deleted. To try again, run: autocrop models pull {model.name}"
         ) from error
     return path
 
 
-def _cached(row: ModelCard, file: WeightsFile) -> Path | None:
-    """A file that was downloaded before."""
-    if row.hub is None:
+def _cached(model: ModelCard, file: WeightsFile) -> Path | None:
+    """Return the path of a file in the cache, or None if it was never downloaded."""
+    if model.hub is None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(row.hub["repo"], file.name, cache_folder(), row.hub["revision"])
-    return Path(found) if isinstance(found, str) else None
+    path = try_to_load_from_cache(model.hub["repo"], file.name, cache_folder(), model.hub["revision"])
+    return Path(path) if isinstance(path, str) else None
 
 
 def _bundled_folder() -> Path:
-    """``autocrop/bundled`` of an installed wheel, or ``weights/`` of a checkout."""
+    """Return ``autocrop/bundled`` of an installed wheel, or ``weights/`` of a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "bundled"
     return installed if installed.is_dir() else package.parent / "weights"
 
 
-def _card(row: dict[str, Any]) -> ModelCard:
-    files = {part: WeightsFile(**file) for part, file in row["files"].items()}
-    return ModelCard(**{**row, "files": files})
+def _not_bundled(path: Path) -> AutocropError:
+    """Create the exception for a missing bundled file."""
+    return AutocropError(f"{path}, a part of autocrop, is missing. Reinstall autocrop-photo.")

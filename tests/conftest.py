@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests. Nothing here needs a network or a data set."""
+"""Fixtures and settings shared by all tests. They need neither a network connection nor a data set."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ import signal
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from tests.helpers.engines import CenteredEngine
 from tests.helpers.samples import SAMPLES
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that they interrupt.
+# Every run tries the same examples, and a slow machine does not fail them.
+settings.register_profile("autocrop", derandomize=True, deadline=None)
+settings.load_profile("autocrop")
+
+# A shell that runs the tests in the background makes them, and the programs that they interrupt, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def samples():
-    """The repository's sample photos."""
+    """Paths of the repository's sample photos."""
     return sorted(path for path in SAMPLES.glob("*.jpg") if path.stem != "examples")
 
 
 @pytest.fixture
 def photo(tmp_path):
-    """A copy of one sample photo, alone in a folder."""
+    """A copy of a sample photo, alone in a folder."""
     path = tmp_path / "photo.jpg"
     path.write_bytes((SAMPLES / "coffee.jpg").read_bytes())
     return path
@@ -33,13 +38,13 @@ def photo(tmp_path):
 
 @pytest.fixture
 def engine():
-    """A model without weights whose favorite box is known."""
+    """An engine without weights that has a favorite box."""
     return CenteredEngine()
 
 
 @pytest.fixture
 def tiny_fcdb(tmp_path):
-    """Six photos in FCDB's true format: four to train on, two (named in fcdb_val.txt) to validate on."""
+    """Six photos in FCDB's format: four for training, and two that fcdb_val.txt names for validation."""
     from autocrop.datasets.fcdb import validation_names
 
     root = tmp_path / "fcdb"

@@ -1,4 +1,4 @@
-"""Downloads, with the real Hub client against a server on this machine."""
+"""Model files: the manifest, and downloads with the real Hub client from a local server."""
 
 import dataclasses
 import hashlib
@@ -18,8 +18,8 @@ from autocrop.errors import AutocropError, UsageError
 CONTENT = b"a graph" * 1000
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = b"a graph" * 1_600_000
-"""More than the 10 MB that the client reads before it writes them down."""
-CODE = """
+"""More than the 10 MB that the client buffers before writing."""
+COMMAND = """
 import sys
 from pathlib import Path
 from autocrop import weights
@@ -30,17 +30,18 @@ sys.argv = ["autocrop", "models", *sys.argv[2:]]
 from autocrop.cli import main
 main()
 """
+"""Program that runs ``autocrop models`` with the manifest of another folder."""
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the Hub as a download of one revision needs."""
+    """The parts of the Hub's API that the download of one revision needs."""
 
     protocol_version = "HTTP/1.1"
     content = CONTENT
     breaks = 0
-    """Times that the connection is cut before the end."""
+    """Number of responses to cut off before the end."""
     ranges: list[str | None]
-    """What parts were asked for."""
+    """Range header of each request."""
 
     def do_HEAD(self):
         self.respond(body=False)
@@ -73,53 +74,52 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.wfile.write(self.content[start:])
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def hub():
-    """A Hub on this machine, whose behavior a test may change."""
+    """A local Hub whose behavior each test can change."""
 
-    class ThisHub(Hub):
+    class LocalHub(Hub):
         ranges: ClassVar = []
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ThisHub)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), LocalHub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    ThisHub.url = f"http://127.0.0.1:{server.server_port}"
-    yield ThisHub
+    LocalHub.url = f"http://127.0.0.1:{server.server_port}"
+    yield LocalHub
     server.shutdown()
 
 
 @pytest.fixture
 def models(tmp_path):
-    """Runs ``autocrop models`` in a fresh process, with a manifest of one model that is on the Hub only."""
+    """Function that runs ``autocrop models`` in a new process, with a manifest of one model that is only on the Hub."""
     bundled = tmp_path / "bundled"
     bundled.mkdir()
 
     def run(*arguments, endpoint="http://127.0.0.1:9", content=CONTENT, sha256=None, **environment):
         digest = sha256 or hashlib.sha256(content).hexdigest()
-        row = dataclasses.replace(
+        card = dataclasses.replace(
             next(iter(weights.manifest().values())),
             name="remote",
             files={"encoder": weights.WeightsFile("remote.onnx", len(content), digest)},
             hub={"repo": "autocrop/models", "revision": COMMIT},
         )
-        weights.write_manifest(bundled, [row])
+        weights.write_manifest(bundled, [card])
         environment = os.environ | {"HF_ENDPOINT": endpoint, "AUTOCROP_CACHE": str(tmp_path / "cache")} | environment
-        command = [sys.executable, "-c", CODE, str(bundled), *arguments]
+        command = [sys.executable, "-c", COMMAND, str(bundled), *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     return run
 
 
-def test_pull_then_offline(hub, models, tmp_path):
-    """A file comes from the mirror that HF_ENDPOINT names, once; afterwards it is found without a network."""
-    assert "Not on this machine yet" in models("list").stdout
+def test_pull_downloads_once_for_use_offline(hub, models, tmp_path):
+    """A file is downloaded once, from the mirror in HF_ENDPOINT; afterwards, no network is needed."""
+    assert "Not downloaded" in models("list").stdout
     done = models("pull", "remote", endpoint=hub.url)
     assert done.returncode == 0, done.stderr
-    assert (
-        f"Fetching remote.onnx of remote (0 MB) from {hub.url}/autocrop/models to {tmp_path / 'cache'}" in done.stderr
-    )
+    message = f"Downloading remote.onnx of remote (0 MB) from {hub.url}/autocrop/models to {tmp_path / 'cache'}"
+    assert message in done.stderr
     done = models("pull", "remote", HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     path = done.stderr.strip()
@@ -128,8 +128,8 @@ def test_pull_then_offline(hub, models, tmp_path):
     assert hub.ranges == [None]
 
 
-def test_a_broken_download_goes_on_where_it_broke(hub, models):
-    """The connection is cut near the end: only the rest is asked for."""
+def test_pull_resumes_an_interrupted_download(hub, models):
+    """After the connection breaks near the end, only the rest is requested."""
     hub.content, hub.breaks = LARGE, 1
     done = models("pull", "remote", endpoint=hub.url, content=LARGE)
     assert done.returncode == 0, done.stderr
@@ -139,27 +139,27 @@ def test_a_broken_download_goes_on_where_it_broke(hub, models):
     assert models("verify", content=LARGE).returncode == 0
 
 
-def test_offline_miss_says_what_to_run(models):
-    """The message names the command to run online; nothing is said to be fetched."""
+def test_pull_offline_says_what_to_run(models):
+    """Without a network, the error names the command to run online, and no download is announced."""
     done = models("pull", "remote", HF_HUB_OFFLINE="1")
     assert done.returncode == 1
     assert "autocrop models pull remote" in done.stderr
-    assert "Fetching" not in done.stderr
+    assert "Downloading" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_digest_is_refused(hub, models):
-    """What came is not what the manifest describes: it is deleted, so that the next attempt can succeed."""
+def test_pull_deletes_a_file_with_a_wrong_digest(hub, models):
+    """A download whose digest differs from the manifest's is deleted, so that the next attempt can succeed."""
     done = models("pull", "remote", endpoint=hub.url, sha256="0" * 64)
     assert done.returncode == 1
-    assert "with another sha256 than this version of autocrop expects" in done.stderr
+    assert "does not match the sha256 that this version of autocrop expects" in done.stderr
     assert models("pull", "remote", endpoint=hub.url).returncode == 0
     assert len(hub.ranges) == 2
 
 
-def test_verify_names_what_is_damaged(hub, models):
-    """A file that changed on the disk, and a model that is not there."""
-    assert "To fetch it: autocrop models pull remote" in models("verify").stderr
+def test_verify_reports_missing_and_damaged_files(hub, models):
+    """A model that is not downloaded, and a file that has changed on disk, are reported."""
+    assert "To download it, run: autocrop models pull remote" in models("verify").stderr
     path = Path(models("pull", "remote", endpoint=hub.url).stderr.splitlines()[-1])
     path.write_bytes(b"damaged")
     done = models("verify")
@@ -167,26 +167,28 @@ def test_verify_names_what_is_damaged(hub, models):
     assert done.stderr.startswith(f"bad: {path}")
 
 
-def test_unknown_models_are_named():
-    """The message lists those that exist."""
-    with pytest.raises(UsageError, match=r"There is no model 'none'\. Use one of: vrn"):
+def test_unknown_model_lists_the_available_ones():
+    """The error for an unknown model lists the available models."""
+    with pytest.raises(UsageError, match=r"Unknown model 'none'\. Available models: vrn"):
         weights.locate("none")
 
 
-def test_a_damaged_manifest_is_named(tmp_path):
-    """Missing, no JSON, and JSON of something else."""
+def test_missing_manifest_is_named(tmp_path):
+    """The error for a missing manifest names the file."""
     with pytest.raises(AutocropError, match=r"manifest\.json is missing"):
         weights.read_manifest(tmp_path)
-    for number, text in enumerate(("{", '{"models": [{"name": "x"}]}')):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        (folder / weights.MANIFEST).write_text(text)
-        with pytest.raises(AutocropError, match="is damaged"):
-            weights.read_manifest(folder)
 
 
-def test_cache_folder(monkeypatch, tmp_path):
-    """AUTOCROP_CACHE decides; else it is the user's cache."""
+@pytest.mark.parametrize("text", ["{", '{"models": [{"name": "x"}]}'])
+def test_damaged_manifest_is_named(tmp_path, text):
+    """Invalid JSON, or JSON without the fields of a card, is an error that names the file."""
+    (tmp_path / weights.MANIFEST).write_text(text)
+    with pytest.raises(AutocropError, match=r"manifest\.json is damaged"):
+        weights.read_manifest(tmp_path)
+
+
+def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
+    """AUTOCROP_CACHE replaces the user's cache folder."""
     monkeypatch.setenv("AUTOCROP_CACHE", str(tmp_path))
     assert weights.cache_folder() == tmp_path
     monkeypatch.delenv("AUTOCROP_CACHE")

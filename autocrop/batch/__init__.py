@@ -1,1 +1,1 @@
-"""Batches: from the files that a user names to cropped files, one result per crop."""
+"""Batches: from the files that a user names to cropped files, with one result for each crop."""

@@ -1,7 +1,7 @@
-"""What became of each wanted crop, and the lines of JSON that say so: one object a crop, as ``--json`` prints them.
+"""Manifests: the JSON lines that ``--json`` prints, one per crop, read back by ``autocrop apply``.
 
-``autocrop apply`` reads them back. What a row needs for that is ``path``, ``name`` and ``box``; the rest is there to
-be checked (``photo``), to shape the output (``size``, ``label``), or for people and programs that read it.
+A row needs ``path`` and ``box``. ``photo`` is checked against the photo's size, ``size``, ``label`` and ``name``
+determine the output, and all other keys are for people and other programs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from autocrop.batch.results import Status
 from autocrop.batch.targets import Target
 from autocrop.errors import AutocropError
+from autocrop.geometry.boxes import PixelBox
 from autocrop.geometry.composition import CROP_SHAPES
 from autocrop.geometry.ratio import parse_ratio
 from autocrop.images.padding import AUTO, Fit, Padding
@@ -23,21 +24,21 @@ from autocrop.search.crop import Crop
 
 @dataclass(frozen=True)
 class Row:
-    """A line that says which crop to write."""
+    """A line of a manifest that describes a crop to write."""
 
     line: int
-    """Its number in the file, from 1."""
+    """Line number, from 1."""
     path: Path
     name: str
-    """The output's path below the output folder, with slashes."""
+    """Path of the output relative to the output folder, with slashes."""
     output: Path
-    """Where the output goes if no output folder is given."""
+    """Where the output goes without an output folder."""
     target: Target
     crop: Crop
 
 
 class RowError(AutocropError):
-    """A line that no crop can be made of."""
+    """An invalid line of a manifest."""
 
     def __init__(self, line: int, path: Path, message: str) -> None:
         super().__init__(f"line {line}: {message}")
@@ -45,10 +46,9 @@ class RowError(AutocropError):
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
-    """The rows of a manifest, or, in place of one that is no good, what is wrong with it.
+    """Parse a manifest. An invalid line becomes a :class:`RowError`.
 
-    Empty lines are passed over, and so are photos that were kept as they are, and rows without a box that say why
-    there is none (``skipped``, ``failed``).
+    Lines without a crop to write are left out: empty ones, photos that were kept, and skipped or failed crops.
     """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -57,66 +57,110 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
         try:
             row = json.loads(line.removeprefix("\ufeff"))
             if not isinstance(row, dict):
-                raise ValueError("it is no JSON object")
-            if row.get("status") == Status.KEPT:
-                continue
-            if "box" in row or row.get("status") not in (Status.SKIPPED, Status.FAILED):
-                yield _row(number, row)
+                raise ValueError("not a JSON object")
+            if _has_crop(row):
+                yield _parse_row(number, row)
         except (ValueError, AutocropError) as error:
             path = row.get("path") if isinstance(row, dict) else None
-            reason = f"{error.msg}, so it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            reason = f"not valid JSON ({error.msg})" if isinstance(error, json.JSONDecodeError) else str(error)
             yield RowError(number, Path(path if isinstance(path, str) else f"line {number}"), reason)
 
 
-def _row(line: int, row: dict[str, Any]) -> Row:
+def check_crop(crop: Crop, size: tuple[int, int]) -> None:
+    """Check that a crop from a manifest belongs to a photo of *size* (width, height).
+
+    Raises:
+        AutocropError: the photo's size has changed since the crop was found, or the box reaches beyond it.
+    """
+    if any(crop.photo) and crop.photo != size:
+        raise AutocropError(
+            f"the photo has {size[0]}x{size[1]} pixels, but had {crop.photo[0]}x{crop.photo[1]} when the crop was "
+            "found. Find the crop again"
+        )
+    if crop.box[2] > size[0] or crop.box[3] > size[1]:
+        raise AutocropError(f"the box {list(crop.box)} reaches beyond the photo, which has {size[0]}x{size[1]} pixels")
+
+
+def _has_crop(row: dict[str, Any]) -> bool:
+    status = row.get("status")
+    return status != Status.KEPT and ("box" in row or status not in (Status.SKIPPED, Status.FAILED))
+
+
+def _parse_row(line: int, row: dict[str, Any]) -> Row:
     path = row.get("path")
     if not isinstance(path, str) or not path:
-        raise ValueError('it has no "path", the photo\'s')
-    box, photo, size = (_integers(row, key, count) for key, count in (("box", 4), ("photo", 2), ("size", 2)))
-    if box is None:
-        raise ValueError('it has no "box", [left, top, right, bottom] in pixels')
-    left, top, right, bottom = box
-    if left >= right or top >= bottom or left < 0 or top < 0:
-        raise ValueError(f"the box {box} has no area in the photo. It is [left, top, right, bottom] in pixels")
+        raise ValueError('"path", the path of the photo, is missing')
+    target = _parse_target(row)
+    name = _parse_name(row, Path(path), target.label)
+    output = row.get("output")
+    default = Path(path).with_name(PurePosixPath(name).name)
+    crop = _parse_crop(row, target)
+    return Row(line, Path(path), name, Path(output) if isinstance(output, str) and output else default, target, crop)
+
+
+def _parse_target(row: dict[str, Any]) -> Target:
+    size = _parse_integers(row, "size", 2)
     if size is not None and min(size) < 1:
-        raise ValueError(f"the size {size} is none. It is [width, height] in pixels")
-    label = row.get("label")
-    label = label if isinstance(label, str) and label else "crop"
-    ratio = row.get("ratio")
-    target = Target(label, parse_ratio(ratio) if isinstance(ratio, str) else None, (size[0], size[1]) if size else None)
+        raise ValueError(f'"size" {size} is not valid. Write [width, height] in pixels')
+    label, ratio = row.get("label"), row.get("ratio")
+    return Target(
+        label if isinstance(label, str) and label else "crop",
+        parse_ratio(ratio) if isinstance(ratio, str) else None,
+        (size[0], size[1]) if size else None,
+    )
+
+
+def _parse_name(row: dict[str, Any], photo: Path, label: str) -> str:
     name = row.get("name")
     if not isinstance(name, str) or not name:
-        name = f"{Path(path).stem}_{label}{Path(path).suffix}"
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not PurePosixPath(name).name:
-        raise ValueError(f'the "name" {name!r} must be a path below the output folder')
-    scores = [float(row[key]) if isinstance(row.get(key), int | float) else 0.0 for key in ("score", "score_full")]
-    padding, shape = _integers(row, "padding", 4), row.get("shape", "rectangle")
-    if shape not in CROP_SHAPES or min(padding or [0]) < 0:
-        raise ValueError(f'"shape" is one of {", ".join(CROP_SHAPES)}, "padding" [left, top, right, bottom] in pixels')
-    fit = Fit(str(row.get("fit", "pad")), str(row.get("pad_color", AUTO)))
-    crop = Crop(
-        (left, top, right, bottom),
-        scores[0],
-        target.ratio,
-        scores[1],
-        tuple(photo or (0, 0)),  # type: ignore[arg-type]
-        padding=Padding(padding[0], padding[1], padding[2], padding[3], fit) if padding else None,
-        shape=shape,
+        name = f"{photo.stem}_{label}{photo.suffix}"
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise ValueError(f'"name" {name!r} is not a path inside the output folder')
+    return name
+
+
+def _parse_crop(row: dict[str, Any], target: Target) -> Crop:
+    score, score_full = (
+        float(row[key]) if isinstance(row.get(key), int | float) else 0.0 for key in ("score", "score_full")
     )
-    output = row.get("output")
-    beside = Path(path).with_name(PurePosixPath(name).name)
-    return Row(line, Path(path), name, Path(output) if isinstance(output, str) and output else beside, target, crop)
+    box, photo = _parse_box(row), _parse_integers(row, "photo", 2) or [0, 0]
+    shape = row.get("shape", "rectangle")
+    if shape not in CROP_SHAPES:
+        raise ValueError(f'"shape" must be one of {", ".join(CROP_SHAPES)}')
+    padding = _parse_padding(row)
+    return Crop(box, score, target.ratio, score_full, (photo[0], photo[1]), padding=padding, shape=shape)
 
 
-def _integers(row: dict[str, Any], key: str, count: int) -> list[int] | None:
-    """A list of whole numbers; None if the row has none of that name."""
+def _parse_box(row: dict[str, Any]) -> PixelBox:
+    box = _parse_integers(row, "box", 4)
+    if box is None:
+        raise ValueError('"box", [left, top, right, bottom] in pixels, is missing')
+    left, top, right, bottom = box
+    if left >= right or top >= bottom or left < 0 or top < 0:
+        raise ValueError(f'"box" {box} has no area in the photo. Write [left, top, right, bottom] in pixels')
+    return left, top, right, bottom
+
+
+def _parse_padding(row: dict[str, Any]) -> Padding | None:
+    padding = _parse_integers(row, "padding", 4)
+    fit = Fit(str(row.get("fit", "pad")), str(row.get("pad_color", AUTO)))
+    if padding is None:
+        return None
+    if min(padding) < 0:
+        raise ValueError(f'"padding" {padding} is negative. Write [left, top, right, bottom] in pixels')
+    return Padding(padding[0], padding[1], padding[2], padding[3], fit)
+
+
+def _parse_integers(row: dict[str, Any], key: str, count: int) -> list[int] | None:
+    """Return a list of whole numbers, or None if the row does not have that key."""
     values = row.get(key)
     if values is None:
         return None
-    if not isinstance(values, list) or len(values) != count or not all(_is_whole(value) for value in values):
+    if not isinstance(values, list) or len(values) != count or not all(_is_integer(value) for value in values):
         raise ValueError(f'"{key}" must be a list of {count} whole numbers')
     return [int(value) for value in values]
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()

@@ -1,88 +1,81 @@
-"""Names of outputs, and how to recognize them in later runs."""
+"""Names of outputs: the file that each crop is written to."""
 
 from __future__ import annotations
 
-import functools
-import os
-import re
-import string
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from autocrop.batch.presets import PRESETS
-
-DEFAULT_NAME = "{stem}_{label}{rank}"
-"""Template of the outputs' names."""
-
-
-SIDECAR = ".xmp"
-"""Extension of an output that is no picture but a sidecar for Lightroom."""
+from autocrop.batch.manifest import Row
+from autocrop.batch.options import Options
+from autocrop.batch.paths import identity
+from autocrop.batch.sources import Source
+from autocrop.errors import PhotoError
+from autocrop.images import format_of
+from autocrop.images.formats import ALPHA_FORMATS
 
 
-NAME_FIELDS = {
-    "stem": "the photo's name without extension",
-    "label": "1x1, 1080x1350, a preset's name, or crop",
-    "rank": "_1, _2 with --top, else nothing",
-    "folder": "the name of the photo's folder",
-}
-"""What a template may have in braces."""
+class Output(NamedTuple):
+    """Where one crop goes."""
+
+    file: Path
+    name: str
+    """Path relative to the output folder, with slashes."""
 
 
-EXPLANATION = re.compile(r"(?P<place>.*?)/?(?P<stem>[^/]+)_explained")
-"""What the paths of the pictures of ``autocrop explain`` look like, without extension."""
-
-
-CLOCK = 2.0
-"""Seconds by which the times of two files may differ on file systems that round them, as FAT does."""
-
-
-def is_explanation(path: Path) -> bool:
-    """Whether a file is named as ``autocrop explain`` names its pictures."""
-    return path.suffix == ".png" and EXPLANATION.fullmatch(path.stem) is not None
-
-
-def identity(path: Path) -> str:
-    """The same for all ways to write one path."""
-    try:
-        if path.is_symlink():
-            return str(path.resolve())
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return str(path.absolute())
-    if path.name in ("", ".."):
-        return folder_identity(str(path))
-    return os.path.join(folder_identity(str(path.parent)), path.name)  # noqa: PTH118 - for every photo: quick
-
-
-@functools.lru_cache(maxsize=4096)
-def folder_identity(folder: str) -> str:
-    """Resolve the symbolic links of a folder; cached, since a batch asks for every photo."""
-    return os.path.realpath(folder)
-
-
-def tells_crops(template: str) -> bool:
-    """Whether the names that a template makes are known for those of crops: by a label, or a word of its own."""
-    parts = list(string.Formatter().parse(template))
-    return any(name == "label" or any(sign.isalnum() for sign in literal) for literal, name, _, _ in parts)
-
-
-@functools.cache
-def crop_patterns(template: str, beside: bool) -> list[re.Pattern[str]]:
-    """What the paths of crops look like, without extension: the folder that the photo may be in, and its stem.
+class OutputNames:
+    """Chooses the output of each crop. Two crops of a run never get the same file.
 
     Args:
-        template: of the names of this run's outputs.
-        beside: they go beside the photos. Only there a word in the template is enough: elsewhere it may be that of a
-            folder with photos of the same names.
+        options: options of the batch.
     """
-    label = rf"(?:crop|[\d.]+x[\d.]+|{'|'.join(map(re.escape, PRESETS))})"
-    patterns = []
-    for text in dict.fromkeys((template, DEFAULT_NAME)):
-        expression, used = "", set()
-        for literal, name, _, _ in string.Formatter().parse(text):
-            expression += re.escape(literal.replace("\\", "/"))
-            if name is not None:
-                known = {"stem": r"(?P<stem>[^/]+)", "label": label, "rank": r"(?:_\d+)?", "folder": r"[^/]+"}[name]
-                expression += r"(?P=stem)" if name == "stem" and "stem" in used else known
-                used.add(name)
-        if "label" in used or (beside and tells_crops(text)):  # else any name would do
-            patterns.append(re.compile(rf"(?P<place>.*?)/?{expression}(?:-\d+)?"))
-    return patterns
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._taken: set[str] = set()
+        """Files of the run so far, in lower case: many file systems ignore case."""
+
+    def of_photo(self, source: Source, label: str, rank: int) -> Output:
+        """Name the crop of a photo with this label and rank, counted from 1."""
+        options = self._options
+        if options.output_file is not None:
+            return Output(options.output_file, options.output_file.name)
+        fields = {
+            "stem": source.path.stem,
+            "label": label,
+            "rank": f"_{rank}" if options.top > 1 else "",
+            "folder": source.path.absolute().parent.name,
+        }
+        name = options.template.format(**fields) + (options.extension or self._extension(source.path))
+        relative = source.folder / name
+        file = self._claim(source.path.parent / name if options.output is None else options.output / relative)
+        return Output(file, relative.with_name(file.name).as_posix())
+
+    def of_row(self, row: Row) -> Output:
+        """Return the output that a row of a manifest names."""
+        name, file, options = PurePosixPath(row.name), row.output, self._options
+        if options.extension:
+            name, file = name.with_suffix(options.extension), file.with_suffix(options.extension)
+        file = self._claim(options.output / name if options.output else file)
+        return Output(file, name.with_name(file.name).as_posix())
+
+    def is_taken(self, path: Path) -> bool:
+        """Return True if a path is an output of this run."""
+        return identity(path).casefold() in self._taken
+
+    def _claim(self, path: Path) -> Path:
+        """Reserve *path*, or the first free one of ``name-2``, ``name-3`` and so on."""
+        candidate, number = path, 2
+        while (key := identity(candidate).casefold()) in self._taken:
+            candidate = path.with_stem(f"{path.stem}-{number}")
+            number += 1
+        self._taken.add(key)
+        return candidate
+
+    def _extension(self, photo: Path) -> str:
+        """Return the photo's extension, or .jpg or .png if crops cannot be written in its format."""
+        circle = self._options.shape == "circle"
+        try:
+            writable = format_of(photo) in ALPHA_FORMATS or not circle
+            return photo.suffix if writable else ".png"
+        except PhotoError:
+            return ".png" if circle else ".jpg"

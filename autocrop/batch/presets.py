@@ -1,4 +1,4 @@
-"""Sizes that places on the web and on paper ask for, by name: ``--preset instagram-portrait``."""
+"""Named sizes for the web and for print: ``--preset instagram-portrait``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _TILDA = "tilda.education/en/articles-social-media-image-size-guide"
 
 @dataclass(frozen=True)
 class Preset:
-    """One size with a name."""
+    """A named size."""
 
     name: str
     width: int
     height: int
     source: str
-    """A page that states the size."""
+    """Web page that states the size; empty for a size that is a definition."""
     checked: str
-    """When somebody last compared it with its source, as YYYY-MM-DD."""
+    """Date on which the size was last compared with its source, as YYYY-MM-DD; empty without a source."""
     turns: bool = False
-    """Whether it lies or stands as the photo does: paper can be turned, a page's banner cannot."""
+    """Rotate to match the photo's orientation, as paper can be and a banner cannot."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -32,7 +32,7 @@ class Preset:
         return self.width, self.height
 
 
-# The pages were read as copies in a search index, whose own date may be older than that of the check.
+# The pages were read as copies in a search index, which may be older than the date of the check.
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -61,18 +61,18 @@ PRESETS = {
         Preset("print-a4", 2480, 3508, "", "", turns=True),
     )
 }
-"""By name. Those without a source are definitions: video standards, and paper at 300 dots an inch."""
+"""Presets by name. Those without a source are definitions: video standards, and paper sizes at 300 dpi."""
 
 
-def preset(name: str) -> Preset:
-    """The preset *name*.
+def find_preset(name: str) -> Preset:
+    """Look up a preset by its name; case does not matter.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the preset does not exist.
     """
-    found = PRESETS.get(name.strip().lower())
-    if found is None:
-        near = difflib.get_close_matches(name.lower(), PRESETS, 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UsageError(f"There is no preset '{name}'.{hint} autocrop --preset list shows all.")
-    return found
+    preset = PRESETS.get(name.strip().lower())
+    if preset is None:
+        similar = difflib.get_close_matches(name.lower(), PRESETS, 1)
+        hint = f" Did you mean '{similar[0]}'?" if similar else ""
+        raise UsageError(f"Unknown preset '{name}'.{hint} Run autocrop --preset list to see all presets.")
+    return preset

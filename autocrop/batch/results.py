@@ -1,4 +1,4 @@
-"""The outcome of one requested crop."""
+"""Outcomes of requested crops."""
 
 from __future__ import annotations
 
@@ -12,43 +12,47 @@ from autocrop.search.crop import Crop
 
 
 class Status(StrEnum):
-    """What became of one wanted crop."""
+    """Outcome of one requested crop."""
 
     CROPPED = "cropped"
     FOUND = "found"
-    """A dry run: found, not written."""
+    """Found in a dry run, and not written."""
     KEPT = "kept"
-    """Good as it is: no crop is worth its while."""
+    """Left uncropped: the gain is below --min-gain."""
     SKIPPED = "skipped"
     FAILED = "failed"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One wanted crop and what became of it."""
+    """One requested crop and its outcome."""
 
     path: Path
+    """The photo."""
     status: Status
     output: Path | None = None
     crop: Crop | None = None
     size: tuple[int, int] | None = None
-    """Pixels of the picture that was (or, in a dry run, would be) written."""
+    """(width, height) in pixels of the picture that was written, or would be without --dry-run."""
     reason: str = ""
-    """Why it was kept, skipped or failed."""
+    """Why the photo was kept, skipped or failed."""
     notes: tuple[str, ...] = ()
-    """In what the output differs from what one might expect, in words; usually nothing."""
+    """Ways in which the output differs from what the user may expect; usually empty."""
     target: Target | None = None
     name: str = ""
-    """The output's path below the output folder, with slashes."""
+    """Path of the output relative to the output folder, with slashes."""
     error: BaseException | None = field(default=None, compare=False)
-    """What went wrong, for its traceback."""
+    """The exception behind a failure, for its traceback."""
     thumbnail: bytes = field(default=b"", compare=False, repr=False)
-    """A small JPEG of the photo, for a contact sheet; of the photo's results only the first has it."""
+    """A small JPEG of the photo for a contact sheet; only the first result of a photo has one."""
 
     def to_dict(self, model: str = "", device: str = "") -> dict[str, Any]:
-        """As JSON has it; ``width`` and ``height`` are those of the output, ``photo`` the size of the upright input."""
+        """Return the row that ``--json`` prints.
+
+        ``width`` and ``height`` are those of the output; ``photo`` is the size of the upright photo.
+        """
         row: dict[str, Any] = {"path": str(self.path), "status": self.status.value}
-        if self.output is not None:  # in a dry run where it would be
+        if self.output is not None:
             row["output"] = str(self.output)
         if self.name:
             row["name"] = self.name

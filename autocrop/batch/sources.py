@@ -1,4 +1,4 @@
-"""Which photos a batch has: files, globs, folders, and lists of files."""
+"""Find the photos of a batch: files, folders, globs, and lists of files."""
 
 from __future__ import annotations
 
@@ -20,84 +20,90 @@ class Source:
 
     path: Path
     folder: Path = Path()
-    """Where below ``-o`` its crops go: the photo's place in the folder that was named."""
-    found: bool = False
-    """It was found in a folder, and not named itself."""
+    """Subfolder of ``-o`` for its crops: the photo's folder relative to the one that the user named."""
+    discovered: bool = False
+    """The photo was discovered in a folder, not named by the user."""
 
 
 @dataclass
 class Sources:
-    """Finds photos, and counts what it leaves out.
-
-    Args:
-        recursive: folders are searched with all that is below them.
-        output: a folder that is not descended into: the crops go there.
-        carried: extensions of files that belong to photos, which are not counted.
-    """
+    """Finds photos, and counts the files that it ignores."""
 
     recursive: bool = False
+    """Search the subfolders of folders."""
     output: Path | None = None
-    carried: Sequence[str] = ()
-    left_out: Counter[str] = field(default_factory=Counter)
-    """How many entries of folders were passed over, by what they are."""
+    """Output folder, which is not searched."""
+    companion_extensions: Sequence[str] = ()
+    """Extensions of files that belong to photos, and are not counted as ignored."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Number of ignored folder entries by kind."""
 
     def find(self, paths: Sequence[Path]) -> Iterator[Source]:
-        """The photos that *paths* name: files, folders, and globs that no shell has expanded.
+        """Yield the photos that *paths* name, in this order, and sorted by name within a folder.
 
-        In the order of *paths*, and by name within a folder. A path that does not exist is yielded, too: cropping it
-        says why.
+        A path that does not exist is also yielded, so that cropping it reports the error.
+
+        Args:
+            paths: files, folders, and globs that no shell has expanded.
         """
-        named = [match for path in paths for match in _matches(path)]
-        several = sum(path.is_dir() for path in named) > 1
-        for path in named:
+        expanded = [match for path in paths for match in _expand_glob(path)]
+        several_folders = sum(path.is_dir() for path in expanded) > 1
+        for path in expanded:
             if path.is_dir():
-                # Of several folders each keeps its name below -o, so that their photos do not mix.
-                yield from self._walk(path, Path(path.resolve().name) if several else Path(), set())
+                # Each of several folders keeps its name below -o, so that their photos do not mix.
+                yield from self._search(path, Path(path.resolve().name) if several_folders else Path(), set())
             else:
                 yield Source(path)
 
-    def describe_left_out(self) -> str:
-        """What was passed over, in words; empty if nothing was."""
-        return ", ".join(f"{count} × {what}" for what, count in self.left_out.items())
+    def _search(self, folder: Path, relative: Path, visited: set[tuple[int, int]]) -> Iterator[Source]:
+        """Yield the photos of a folder, then those of its subfolders.
 
-    def _walk(self, folder: Path, below: Path, seen: set[tuple[int, int]]) -> Iterator[Source]:
-        """The photos of one folder, then those of its subfolders. *seen* has the folders that were entered before."""
+        Args:
+            folder: folder to search.
+            relative: path of the folder below ``-o``.
+            visited: device and inode of the folders searched before.
+        """
         try:
             status = folder.stat()
-            if os.name != "nt" and (status.st_dev, status.st_ino) in seen:  # a symbolic link has led back here
+            if os.name != "nt" and (status.st_dev, status.st_ino) in visited:  # reached again by a symbolic link
                 return
-            seen.add((status.st_dev, status.st_ino))
+            visited.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            self.left_out[f"folder that cannot be read: {folder} ({error.strerror})"] += 1
+            self.ignored[f"unreadable folder {folder} ({error.strerror})"] += 1
             return
-        folders = []
+        subfolders = []
         for entry in entries:
             path = folder / entry.name
             if entry.name.startswith("."):
-                self.left_out["hidden"] += 1
+                self.ignored["hidden"] += 1
             elif _is_folder(entry):
-                folders.append(path)
+                subfolders.append(path)
             elif path.suffix.lower() in PHOTO_SUFFIXES:
-                yield Source(path, below, found=True)
-            elif not entry.name.endswith(tuple(self.carried)):
-                self.left_out["no photo"] += 1
-        for path in folders:
-            if self.output is not None and _same(path, self.output):
+                yield Source(path, relative, discovered=True)
+            elif not entry.name.endswith(tuple(self.companion_extensions)):
+                self.ignored["not a photo"] += 1
+        for path in subfolders:
+            if self.output is not None and _is_same(path, self.output):
                 continue
             if self.recursive:
-                yield from self._walk(path, below / path.name, seen)
+                yield from self._search(path, relative / path.name, visited)
             else:
-                self.left_out["subfolder (-r includes it)"] += 1
+                self.ignored["subfolder (-r searches it)"] += 1
+
+
+def describe_ignored(ignored: Counter[str]) -> str:
+    """Describe what was ignored, as in ``2 × hidden, 1 × not a photo``."""
+    return ", ".join(f"{count} × {kind}" for kind, count in ignored.items())
 
 
 def read_list(content: bytes) -> list[Path]:
-    """The paths in a list of files: one a line, or, as ``find -print0`` writes them, each ended by a NUL.
+    """Parse a list of files: one path per line or, as ``find -print0`` writes it, each path ended by a NUL.
 
-    A byte order mark is no part of the first path; lists in UTF-16, as PowerShell writes them, have one, too.
+    A byte order mark is ignored; lists in UTF-16, as PowerShell writes them, are recognized by theirs.
 
     Raises:
-        AutocropError: there are none.
+        AutocropError: the list is empty.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         content = os.fsencode(content.decode("utf-16", "replace"))
@@ -106,26 +112,26 @@ def read_list(content: bytes) -> list[Path]:
     names = [name.rstrip(b"\r") if separator == b"\n" else name for name in content.split(separator)]
     paths = [Path(os.fsdecode(name)) for name in names if name.strip()]
     if not paths:
-        raise AutocropError("The list of files is empty. It needs one path a line.")
+        raise AutocropError("The list of files is empty. Write one path per line.")
     return paths
 
 
-def _matches(path: Path) -> list[Path]:
-    """What a glob matches, photos and folders, by name; the path itself if it is none, or matches nothing."""
-    if not any(sign in str(path) for sign in "*?[") or os.path.lexists(path):
+def _expand_glob(path: Path) -> list[Path]:
+    """Return the photos that a glob matches, sorted; the path itself if it exists, or if nothing matches."""
+    if not any(character in str(path) for character in "*?[") or os.path.lexists(path):
         return [path]
-    found = (Path(match) for match in sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207 - Path.glob takes no absolute patterns
-    return [match for match in found if match.suffix.lower() in PHOTO_SUFFIXES and not match.is_dir()] or [path]
+    matches = (Path(match) for match in sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207 - Path.glob takes no absolute patterns
+    return [match for match in matches if match.suffix.lower() in PHOTO_SUFFIXES and not match.is_dir()] or [path]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a symbolic link that points to itself
         return False
 
 
-def _same(a: Path, b: Path) -> bool:
+def _is_same(a: Path, b: Path) -> bool:
     try:
         return a.samefile(b)
     except OSError:

@@ -1,4 +1,4 @@
-"""Targets: the kinds of crops that a batch makes of every photo."""
+"""Targets: the kinds of crops that a batch makes of each photo."""
 
 from __future__ import annotations
 
@@ -6,61 +6,65 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autocrop.batch.presets import preset as find_preset
-from autocrop.errors import UsageError
-from autocrop.geometry.composition import CROP_SHAPES
+from autocrop.batch.presets import find_preset
 from autocrop.geometry.ratio import Ratio, parse_ratio, parse_size, reduced
 
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of crop that every photo shall get."""
+    """One kind of crop to make of each photo."""
 
     label: str
-    """In the names of the outputs."""
+    """Text for the output names, such as ``4x3``."""
     ratio: Ratio | None = None
+    """Aspect ratio; None lets the model choose."""
     size: tuple[int, int] | None = None
-    """Pixels to which the crop is resized."""
+    """(width, height) in pixels to resize the crop to; None keeps the crop's own size."""
     turns: bool = False
-    """Whether it lies or stands as the photo does."""
+    """Rotate to match the photo's orientation."""
 
-    def facing(self, photo: tuple[int, int]) -> Target:
-        """The target as it is for a photo of that (width, height)."""
+    def oriented_like(self, photo: tuple[int, int]) -> Target:
+        """Return the target for a photo of that (width, height): rotated if it turns and the orientations differ.
+
+        A square photo, like a square target, has no orientation.
+        """
         if not self.turns or self.ratio is None or self.size is None:
             return self
-        if (photo[0] - photo[1]) * (self.size[0] - self.size[1]) >= 0:  # a square is neither
+        if (photo[0] - photo[1]) * (self.size[0] - self.size[1]) >= 0:
             return self
         return dataclasses.replace(self, ratio=self.ratio[::-1], size=self.size[::-1])
 
+    def output_size(self, width: int, height: int, upscale: bool) -> tuple[int, int]:
+        """Return the (width, height) at which to write a crop of that size in pixels.
+
+        A crop that is smaller than the target's size keeps its own size, unless *upscale* is set.
+        """
+        if self.size is None or (not upscale and (self.size[0] > width or self.size[1] > height)):
+            return width, height
+        return self.size
+
 
 def make_targets(
-    ratios: Sequence[str], sizes: Sequence[str], preset_names: Sequence[str] = (), shape: str = "rectangle"
+    ratios: Sequence[str], sizes: Sequence[str], presets: Sequence[str] = (), shape: str = "rectangle"
 ) -> list[Target]:
-    """Targets for ``--ratio``, ``--size`` and ``--preset``; without any, one free-form crop, or a square for a circle.
+    """Make the targets of ``--ratio``, ``--size`` and ``--preset``.
+
+    Without any of these, make one target: a square for a circle, otherwise one whose ratio the model chooses.
 
     Raises:
-        UsageError: a ratio, size or preset cannot be read, is given twice, or is no square where *shape* is a circle;
-            there is no such shape.
+        UsageError: a ratio or size is malformed, or a preset does not exist.
     """
-    if shape not in CROP_SHAPES:
-        raise UsageError(f"There is no shape '{shape}'. Use one of: {', '.join(CROP_SHAPES)}.")
-    targets = []
-    for text in ratios:
-        ratio = parse_ratio(text)
-        label = text.strip().lower().replace(":", "x").replace("/", "x")
-        # A bare number would make names that people give to photos, too: beach_2.jpg.
-        targets.append(Target(label if "x" in label else f"{label}x1", ratio))
+    targets = [_ratio_target(text) for text in ratios]
     for text in sizes:
         size = parse_size(text)
         targets.append(Target(f"{size[0]}x{size[1]}", reduced(*size), size))
-    for text in preset_names:
-        preset = find_preset(text)
+    for name in presets:
+        preset = find_preset(name)
         targets.append(Target(preset.name, reduced(*preset.size), preset.size, preset.turns))
-    labels = [target.label for target in targets]
-    if len(set(labels)) < len(labels):
-        raise UsageError("Each ratio or size can be asked for once: their outputs would have the same name.")
-    if shape == "circle":
-        targets = targets or [Target("1x1", (1, 1))]
-        if odd := next((target.label for target in targets if target.ratio != (1, 1)), None):
-            raise UsageError(f"A circle is cut out of a square, which {odd} is not. Leave it out, or use --ratio 1:1.")
-    return targets or [Target("crop")]
+    return targets or [Target("1x1", (1, 1)) if shape == "circle" else Target("crop")]
+
+
+def _ratio_target(text: str) -> Target:
+    label = text.strip().lower().replace(":", "x").replace("/", "x")
+    # A label such as "2" would give names that photos often have: beach_2.jpg.
+    return Target(label if "x" in label else f"{label}x1", parse_ratio(text))

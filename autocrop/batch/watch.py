@@ -1,4 +1,4 @@
-"""Which photos in a folder are new and complete. By asking again and again: that works on network drives, too."""
+"""Watch folders for new photos. Polling also works on network drives."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from pathlib import Path
 from autocrop.batch.sources import Source
 
 INTERVAL = 1.0
-"""Seconds between two looks. A photo is taken for complete when two in a row see the same size and time."""
+"""Seconds between two polls. A photo is complete if its size and time are the same in two polls in a row."""
 
 State = tuple[int, int]
-"""Bytes, and nanoseconds of the modification time."""
+"""Size in bytes and modification time in nanoseconds."""
 
 
 class Watcher:
-    """Remembers what it has seen.
+    """Finds photos that are new or have changed.
 
     Args:
-        look: lists the photos that are there.
+        list_photos: returns all photos in the watched folders.
     """
 
-    def __init__(self, look: Callable[[], Iterable[Source]]) -> None:
-        self._look = look
+    def __init__(self, list_photos: Callable[[], Iterable[Source]]) -> None:
+        self._list_photos = list_photos
         self._last: dict[Path, State] = {}
-        self._given: dict[Path, State] = {}
+        """States at the last poll."""
+        self._returned: dict[Path, State] = {}
+        """States of the photos when they were last returned."""
 
     def poll(self) -> list[Source]:
-        """Photos that are complete, and new or changed since they were last returned."""
-        seen, ready = {}, []
-        for source in self._look():
+        """Return the photos that are complete, and new or changed since they were last returned."""
+        states, ready = {}, []
+        for source in self._list_photos():
             state = _state(source.path)
             if state is None:
                 continue
-            seen[source.path] = state
-            if state[0] and state == self._last.get(source.path) and state != self._given.get(source.path):
-                self._given[source.path] = state
+            states[source.path] = state
+            size = state[0]
+            if size and state == self._last.get(source.path) and state != self._returned.get(source.path):
+                self._returned[source.path] = state
                 ready.append(source)
-        self._last = seen
+        self._last = states
         return ready
 
     def rounds(self) -> Iterator[list[Source]]:
-        """Poll for ever; yields whenever there are photos to crop."""
+        """Poll forever; yield the photos of each poll that finds some."""
         while True:
             if ready := self.poll():
                 yield ready
@@ -52,6 +55,6 @@ class Watcher:
 def _state(path: Path) -> State | None:
     try:
         status = path.stat()
-    except OSError:  # it has gone again
+    except OSError:  # deleted since it was listed
         return None
     return status.st_size, status.st_mtime_ns

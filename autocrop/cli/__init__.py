@@ -1,6 +1,7 @@
-"""The ``autocrop`` command. Parses, calls the library, prints, and turns errors into exit codes.
+"""The ``autocrop`` command: parses arguments, calls the library, prints, and turns errors into exit codes.
 
-Nothing here may import numpy, OpenCV, Pillow or torch at its top: ``autocrop --help`` must be quick.
+To keep ``autocrop --help`` fast, modules that define commands import numpy, OpenCV, Pillow and torch inside functions.
+The modules ``batch``, ``report``, ``streams`` and ``watching`` are imported when a command runs.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from typer.core import TyperGroup
 
 from autocrop.cli import apply, crop, evaluate, explain, models, train
 from autocrop.cli.console import EXIT_FAILED, EXIT_USAGE, fail, note
-from autocrop.cli.options import GroupedHelp
+from autocrop.cli.parameters import GroupedHelp
 from autocrop.errors import AutocropError, UsageError
 
 
 class DefaultToCrop(TyperGroup):
-    """A first argument that is no verb means ``crop``: ``autocrop photo.jpg`` is ``autocrop crop photo.jpg``."""
+    """Runs ``crop`` unless a command is given: ``autocrop photo.jpg`` means ``autocrop crop photo.jpg``."""
 
     OWN_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``crop`` in front where no verb is."""
+        """Insert ``crop`` if no command is given."""
         if args and args[0] in self.commands:
             if Path(args[0]).exists():
-                note(f"'{args[0]}' is a command. For the file of that name write ./{args[0]}.")
+                note(f"Running the command '{args[0]}'. To crop the file of that name, write ./{args[0]}.")
         elif args and args[0] == "help":
             args = ["--help"]
         elif args and args[0] not in self.OWN_OPTIONS:
-            if not Path(args[0]).exists() and (near := difflib.get_close_matches(args[0], self.commands, 1, 0.7)):
-                raise UsageError(f"There is no command or photo '{args[0]}'. Did you mean '{near[0]}'?")
+            if not Path(args[0]).exists() and (similar := difflib.get_close_matches(args[0], self.commands, 1, 0.7)):
+                raise UsageError(f"Command or photo '{args[0]}' not found. Did you mean '{similar[0]}'?")
             args = ["crop", *args]
         return super().parse_args(ctx, args)
 
@@ -43,10 +44,10 @@ app = typer.Typer(
     cls=DefaultToCrop,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # importing what draws boxes around the help takes longer than all the rest
+    rich_markup_mode=None,  # importing rich takes longer than everything else
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Crop photos the way a photographer would.\n\nautocrop photo.jpg --ratio 4:3  is short for  autocrop crop "
-    "photo.jpg --ratio 4:3; autocrop crop --help lists its options.",
+    "photo.jpg --ratio 4:3. Run autocrop crop --help to see its options.",
 )
 app.command("crop", cls=GroupedHelp, no_args_is_help=True)(crop.crop)
 app.command("apply", cls=GroupedHelp, no_args_is_help=True)(apply.apply)
@@ -56,8 +57,8 @@ app.command("train", no_args_is_help=True)(train.train)
 app.add_typer(models.app, name="models")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"autocrop {version('autocrop-photo')}")
@@ -67,17 +68,17 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Typer's place for the options of the program itself."""
+    """Declare the options of the program itself."""
 
 
 def main() -> None:
-    """Run the command; errors become one sentence and an exit code, unless ``--debug`` is given."""
+    """Run the command. Errors become a message and an exit code; ``--debug`` adds the traceback."""
     debug = "--debug" in sys.argv[1:]
     if not debug:
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged photos, of which we speak ourselves
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged photos, which autocrop reports itself
     try:
         app()
     except UsageError as error:
@@ -85,13 +86,13 @@ def main() -> None:
     except AutocropError as error:
         fail(str(error), EXIT_FAILED, error if debug else None)
     except BrokenPipeError:
-        # The reader of our output has left, as `head` does; nobody is there to be told.
+        # The reader of the output has exited, as `head` does. Closing stderr prevents a message from Python.
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except Exception as error:
         fail(
-            f"autocrop ran into an error of its own: {type(error).__name__}: {error}. "
-            "Run the command again with --debug and report what it prints.",
+            f"Internal error: {type(error).__name__}: {error}. "
+            "Run the command again with --debug, and report the output.",
             EXIT_FAILED,
             error if debug else None,
         )

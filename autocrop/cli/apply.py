@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autocrop.cli import options as cli
+from autocrop.cli import parameters as cli
+from autocrop.cli.console import OutputStyle
 from autocrop.errors import UsageError
 
 
 def apply(
-    manifest: Annotated[Path, typer.Argument(metavar="CROPS.jsonl", help="The manifest; - is stdin.", readable=False)],
+    manifest: Annotated[
+        Path, typer.Argument(metavar="CROPS.jsonl", help="Read crops from this file; - reads stdin.", readable=False)
+    ],
     upscale: cli.Upscale = False,
     output: cli.OutputFolder = None,
     file_format: cli.Format = None,
@@ -32,55 +36,52 @@ def apply(
     verbose: cli.Verbose = False,
     debug: cli.Debug = False,
 ) -> None:
-    """Write crops that were found before, and that somebody may have edited since.
+    """Write crops that an earlier run found. You can edit them first.
 
-    autocrop photos/ --ratio 4:3 --dry-run --json > crops.jsonl; then: autocrop apply crops.jsonl -o out/
+    autocrop photos/ --ratio 4:3 --dry-run --json > crops.jsonl; autocrop apply crops.jsonl -o out/
     """
     from autocrop.batch.manifest import Row, read_rows
-    from autocrop.batch.options import Options, extension
+    from autocrop.batch.options import Options
     from autocrop.batch.plan import Plan
-    from autocrop.batch.runner import default_jobs
-    from autocrop.cli.crop import carried, work
+    from autocrop.batch.runner import default_workers
+    from autocrop.cli.batch import RunSettings, run_batch
     from autocrop.images import MAX_PIXELS
 
-    if lossless and quality:
-        raise UsageError("--lossless copies a JPEG's blocks as they are: it has no --quality.")
     options = Options(
         output=output,
-        format=extension(file_format) if file_format else None,
+        format=file_format,
         overwrite=overwrite,
         update=update,
         upscale=upscale,
         quality=quality,
         strip=strip,
         lossless=lossless,
+        carry=carry or [],
         max_pixels=max_pixels or MAX_PIXELS,
-        carry=carried(carry),
         thumbnails=contact_sheet is not None,
     )
-    rows = list(read_rows(_lines(manifest)))
-    _check_folder(manifest, [row.path for row in rows if isinstance(row, Row)])
-    plan = Plan.from_rows(rows, options)
-    show = {"quiet": quiet, "verbose": verbose, "as_json": as_json, "debug": debug}
-    work(None, plan, jobs or default_jobs(), show, sheet=contact_sheet)
+    rows = list(read_rows(_read_lines(manifest)))
+    _check_current_folder(manifest, [row.path for row in rows if isinstance(row, Row)])
+    settings = RunSettings(jobs or default_workers(), OutputStyle(quiet, verbose, as_json, debug), contact_sheet)
+    run_batch(None, Plan.from_rows(rows, options), settings)
 
 
-def _check_folder(manifest: Path, photos: list[Path]) -> None:
-    """Say once, instead of for every photo, that this is not the folder from which the manifest's paths count."""
+def _check_current_folder(manifest: Path, photos: Sequence[Path]) -> None:
+    """Report once, instead of for each photo, that the command runs in the wrong folder."""
     if any(path.is_absolute() or os.path.lexists(path) for path in photos) or not photos:
         return
     name = "the manifest" if manifest == Path("-") else manifest
     raise UsageError(
-        f"None of the photos of {name} is here, as {photos[0]}: its paths count from the current folder, {Path.cwd()}. "
-        "Go to the folder in which the manifest was made."
+        f"None of the photos in {name} exist; the first one is {photos[0]}. "
+        f"Run the command in the folder where the manifest was made, not in {Path.cwd()}."
     )
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         content = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
         return content.decode("utf-8-sig").split("\n")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}). Name the manifest.") from error
+        raise UsageError(f"Cannot read {path} ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8, and so no manifest.") from error
+        raise UsageError(f"{path} is not a manifest: it is not text in UTF-8.") from error

@@ -1,4 +1,4 @@
-"""What goes to the terminal, and the exit codes. Data goes to stdout; messages and progress to stderr."""
+"""Terminal output, exit codes and signals. Data goes to stdout; messages and progress go to stderr."""
 
 from __future__ import annotations
 
@@ -8,25 +8,40 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-"""Typer itself exits with 130 where a command does not catch Ctrl-C."""
+"""130 is also what Typer exits with if a command does not catch Ctrl-C."""
 
-Debug = Annotated[bool, typer.Option("--debug", help="Print a traceback when something goes wrong.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
 
 
+@dataclass(frozen=True)
+class OutputStyle:
+    """What a batch prints."""
+
+    quiet: bool = False
+    """Errors only."""
+    verbose: bool = False
+    """A line for every crop, with its scores."""
+    json: bool = False
+    """One JSON object per crop on stdout."""
+    debug: bool = False
+    """Tracebacks of failures."""
+
+
 def note(text: str) -> None:
-    """Print a message on stderr, as it is: file names may hold square brackets."""
+    """Print a message on stderr without interpreting markup: file names may contain square brackets."""
     typer.echo(text, err=True)
 
 
 def fail(text: str, code: int, error: BaseException | None = None) -> NoReturn:
-    """Print *text* as an error, with the traceback of *error* if given, and exit."""
+    """Print an error message, preceded by the traceback of *error* if it is given, and exit."""
     if error is not None:
         import traceback
 
@@ -35,10 +50,10 @@ def fail(text: str, code: int, error: BaseException | None = None) -> NoReturn:
     sys.exit(code)
 
 
-class Silent:
-    """A progress bar that is not there: importing the real one would take longer than cropping a photo."""
+class NoProgress:
+    """Stands in for a progress bar that is not shown. Importing the real one takes longer than cropping a photo."""
 
-    def __enter__(self) -> Silent:
+    def __enter__(self) -> NoProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -52,13 +67,13 @@ class Silent:
         """Do nothing."""
 
     def say(self, text: str) -> None:
-        """Print a message, as the real one would above its bar."""
+        """Print a message, as the real progress bar does above itself."""
         note(text)
 
 
 @contextmanager
-def ends_on_sigterm() -> Iterator[None]:
-    """Treat the polite request to end, as ``kill`` and service managers send it, like Ctrl-C."""
+def interrupt_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM, which ``kill`` and service managers send, like Ctrl-C."""
 
     def interrupt(*arguments: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -71,15 +86,16 @@ def ends_on_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def stops_on_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, so that what has been begun is finished and told; the second ends the process.
+def stop_on_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
+    """Set an event on the first Ctrl-C, so that photos in progress are finished and reported; exit on the second.
 
     Args:
-        others: signals that mean the same, as ``signal.SIGTERM``.
+        others: signals to treat like Ctrl-C.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *others)}
-    if before[signal.SIGINT] is not signal.default_int_handler:  # ignored, as in a script's background, or another's
+    # Respect a handler of another program, and a Ctrl-C that is ignored, as in the background of a script.
+    if before[signal.SIGINT] is not signal.default_int_handler:
         del before[signal.SIGINT]
 
     def interrupt(*arguments: object) -> None:
@@ -87,7 +103,7 @@ def stops_on_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
             stop.set()
             return
         if sys.stderr.isatty():
-            os.write(2, b"\x1b[?25h")  # the cursor, which a progress bar hides
+            os.write(2, b"\x1b[?25h")  # show the cursor, which a progress bar hides
         os._exit(EXIT_INTERRUPTED)
 
     for number in before:
@@ -99,10 +115,10 @@ def stops_on_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def progress(wanted: bool) -> Any:
-    """A progress bar with rate and time left on a terminal; a :class:`Silent` one in a pipe or if not *wanted*."""
-    if not wanted or not sys.stderr.isatty():
-        return Silent()
+def progress(enabled: bool) -> Any:
+    """Return a progress bar for a terminal; a :class:`NoProgress` if stderr is not one, or if not *enabled*."""
+    if not enabled or not sys.stderr.isatty():
+        return NoProgress()
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -118,12 +134,12 @@ def progress(wanted: bool) -> Any:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            """Steps a second, of late."""
+            """Return the recent number of steps per second."""
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     class Bar(Progress):
         def say(self, text: str) -> None:
-            """Print a message above the bar, as it is: file names may hold square brackets."""
+            """Print a message above the bar without interpreting markup."""
             self.console.print(text, markup=False)
 
     return Bar(

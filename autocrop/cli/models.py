@@ -10,15 +10,12 @@ import typer
 from autocrop.cli.console import EXIT_FAILED, Debug, Json, note
 from autocrop.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch, check and export models.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, download, verify and export models.")
 
 
 @app.command("list")
 def list_models(as_json: Json = False, debug: Debug = False) -> None:
-    """Show the models that this version knows.
-
-    With their metrics, and the terms of the data that they were trained on.
-    """
+    """List the available models with their metrics and training data."""
     import json
 
     from autocrop import weights
@@ -28,15 +25,18 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
             typer.echo(json.dumps(card.to_dict(), ensure_ascii=False))
             continue
         size = sum(file.bytes for file in card.files.values()) / 1e6
-        here = "" if len(weights.on_this_machine(card)) == len(card.files) else " Not on this machine yet."
-        typer.echo(f"{card.name}{' (default)' if not position else ''}: {card.summary} {size:.0f} MB.{here}")
+        status = "" if len(weights.local_files(card)) == len(card.files) else " Not downloaded."
+        typer.echo(f"{card.name}{' (default)' if not position else ''}: {card.summary} {size:.0f} MB.{status}")
         typer.echo("  " + ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items()))
         typer.echo(f"  Trained on: {card.data}")
 
 
 @app.command()
-def pull(name: Annotated[str, typer.Argument(help="A name from autocrop models list.")], debug: Debug = False) -> None:
-    """Fetch a model's files, so that it works offline."""
+def pull(
+    name: Annotated[str, typer.Argument(help="Name of the model, as shown by autocrop models list.")],
+    debug: Debug = False,
+) -> None:
+    """Download a model for use offline."""
     from autocrop import weights
 
     for path in weights.locate(name).values():
@@ -45,38 +45,38 @@ def pull(name: Annotated[str, typer.Argument(help="A name from autocrop models l
 
 @app.command()
 def verify(debug: Debug = False) -> None:
-    """Check the digests of the files on this machine."""
+    """Check the digests of all downloaded and bundled model files."""
     from autocrop import weights
 
     problems = weights.verify_all()
     for path, problem in problems.items():
         note(f"bad: {problem}" if problem else f"ok: {path}")
     for card in weights.manifest().values():
-        if len(weights.on_this_machine(card)) < len(card.files):
-            note(f"{card.name} is not on this machine. To fetch it: autocrop models pull {card.name}")
+        if len(weights.local_files(card)) < len(card.files):
+            note(f"{card.name} is not downloaded. To download it, run: autocrop models pull {card.name}")
     if any(problems.values()):
         raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="best.pt or last.pt of a run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the graphs and their manifest.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a training run: best.pt or last.pt.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the ONNX files and their manifest.")],
     name: Annotated[
-        Optional[str], typer.Option(help="Name of the exported model. Default: that of the network.")
+        Optional[str], typer.Option(help="Name of the exported model. Default: the name of the network.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files in the output folder.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Turn a checkpoint into graphs that need no torch.
+    """Export a checkpoint to ONNX files, which can be used without torch.
 
-    Use them with: autocrop photo.jpg --weights FOLDER
+    To use them, run: autocrop photo.jpg --weights FOLDER
     """
     from autocrop.engines import require_torch
 
     require_torch("Exporting")
     if output.is_dir() and any(output.iterdir()) and not overwrite:
-        raise UsageError(f"{output} is not empty. Choose another folder, or replace the model with --overwrite.")
+        raise UsageError(f"{output} is not empty. Choose another folder, or pass --overwrite to replace the model.")
     from autocrop.training.export import export_checkpoint
 
     for path in export_checkpoint(checkpoint, output, name):

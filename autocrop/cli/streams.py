@@ -1,64 +1,107 @@
-"""A photo from stdin and a crop to stdout, by way of files in a folder that does not stay."""
+"""A photo from stdin or a crop to stdout, both written as ``-``, by way of files in a temporary folder.
+
+Imported when a command runs, because it imports numpy.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from autocrop.batch.options import Options
+from autocrop.batch.plan import Plan
 from autocrop.batch.results import Result, Status
+from autocrop.cli.batch import RunSettings, run_batch
+from autocrop.engines import Engine
 from autocrop.errors import UsageError
 
 STREAM = Path("-")
-"""How people call stdin and stdout."""
 
 
-def read_photo(folder: Path) -> Path:
-    """Write what stdin has to a file in *folder*, with the extension of its format.
+def crop_stream(paths: Sequence[Path], options: Options, load: Callable[[], Engine], settings: RunSettings) -> None:
+    """Crop one photo from stdin, to stdout, or both.
+
+    Args:
+        paths: the photo; ``-`` is stdin.
+        options: options of the batch; the output ``-`` is stdout.
+        load: loads the model.
+        settings: settings of the run.
 
     Raises:
-        UsageError: stdin is the keyboard.
+        UsageError: an option or a path cannot be used with a stream.
     """
-    from PIL import Image
+    _check_conflicts(paths, options, settings)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photo = _read_stdin(folder) if paths[0] == STREAM else paths[0]
+        to_stdout = options.output == STREAM
+        if to_stdout:
+            options = dataclasses.replace(options, output=folder / f"stdout{_output_extension(options, photo)}")
 
+        def deliver(result: Result) -> Result:
+            if to_stdout and result.status is Status.CROPPED and result.output is not None:
+                sys.stdout.buffer.write(result.output.read_bytes())
+                sys.stdout.buffer.flush()
+            return _rename(result, folder)
+
+        run_batch(load(), Plan.from_photos([photo], options), settings, convert=deliver)
+
+
+def _check_conflicts(paths: Sequence[Path], options: Options, settings: RunSettings) -> None:
+    """Refuse what cannot be used with stdin or stdout."""
+    to_stdout = options.output == STREAM
+    if options.xmp:
+        raise UsageError("--xmp writes photo.xmp next to the photo. Name the photo, and leave out -.")
+    if settings.contact_sheet is not None:
+        raise UsageError("--contact-sheet needs photos and crops in files. Name them instead of -.")
+    if len(paths) > 1:
+        raise UsageError("- works with exactly one photo. Leave out the others.")
+    if to_stdout and len(options.targets) * options.top > 1:
+        raise UsageError("-o - writes exactly one crop. Give one ratio, and leave out --top.")
+    if options.output is None and not options.dry_run:
+        raise UsageError("No output given. Add -o - to write the crop to stdout, or -o crop.jpg to write a file.")
+    if to_stdout and not options.dry_run:
+        if settings.style.json:
+            raise UsageError("-o - and --json both write to stdout. Leave one out.")
+        if sys.stdout.isatty():
+            raise UsageError("-o - writes a picture to stdout. Redirect it: autocrop photo.jpg -o - > crop.jpg")
+
+
+def _read_stdin(folder: Path) -> Path:
+    """Write the photo on stdin to a file with the extension of its format, and return its path."""
     if sys.stdin.isatty():
-        raise UsageError("- stands for a photo on stdin, as in: cat photo.jpg | autocrop - -o crop.jpg")
+        raise UsageError("- reads a photo from stdin. Pipe one in: cat photo.jpg | autocrop - -o crop.jpg")
     content = sys.stdin.buffer.read()
     try:
         with Image.open(io.BytesIO(content)) as image:
             suffix = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}.get(image.format or "", f".{image.format}".lower())
-    except Exception:  # cropping will say what is wrong with it
+    except Exception:  # cropping reports the error
         suffix = ""
     path = folder / f"stdin{suffix}"
     path.write_bytes(content)
     return path
 
 
-def check_stdout() -> None:
-    """Refuse to write a picture to a screen.
-
-    Raises:
-        UsageError: stdout is one.
-    """
-    if sys.stdout.isatty():
-        raise UsageError("-o - writes a picture to stdout. Send it on, as in: autocrop photo.jpg -o - > crop.jpg")
-
-
-def send(path: Path) -> None:
-    """Write a file to stdout."""
-    sys.stdout.buffer.write(path.read_bytes())
-    sys.stdout.buffer.flush()
+def _output_extension(options: Options, photo: Path) -> str:
+    """Return the extension for stdout: that of --format, else the photo's if it can be written, else .jpg."""
+    if options.extension is not None:
+        extension = options.extension
+    else:
+        extension = ".png" if options.shape == "circle" else photo.suffix
+    Image.init()
+    writable = {suffix for suffix, name in Image.registered_extensions().items() if name in Image.SAVE}
+    return extension if extension.lower() in writable else ".jpg"
 
 
-def named(result: Result, folder: Path) -> Result:
-    """*result* with the streams in place of the files in *folder* that stood for them."""
+def _rename(result: Result, folder: Path) -> Result:
+    """Replace the files in the temporary folder by the streams that they stand for."""
     path = STREAM if result.path.parent == folder else result.path
     output = STREAM if result.output is not None and result.output.parent == folder else result.output
     reason = result.reason.replace(str(result.path), "standard input") if path == STREAM else result.reason
     return dataclasses.replace(result, path=path, output=output, reason=reason)
-
-
-def is_written(result: Result, folder: Path) -> bool:
-    """Whether *result* left the crop for stdout in *folder*."""
-    return result.status is Status.CROPPED and result.output is not None and result.output.parent == folder

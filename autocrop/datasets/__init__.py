@@ -1,4 +1,7 @@
-"""Data sets as sequences of :class:`Sample`. One data set is one file here and one row in :data:`LOADERS`."""
+"""Data sets as sequences of :class:`Sample`.
+
+To add one, add a loader module and entries in :data:`LOADERS` and :data:`TERMS`.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ LOADERS: dict[str, Callable[[Path, str], Split]] = {
     "flms": load_flms,
     "folder": load_folder,
 }
+"""Loader of each data set: takes the root folder and the name of a split."""
 SPLITS = ("train", "val", "test")
 TERMS = {
     "fcdb": "FCDB (Chen et al., WACV 2017), training list. Annotations under the MIT license; its authors intend the "
@@ -43,30 +47,34 @@ TERMS = {
     "and of the photos are unknown.",
     "flms": "FLMS (Fang et al., ACM MM 2014), for testing only. The terms of the annotations and of the photos are "
     "unknown.",
-    "folder": "A folder of photos of whoever trained the model, without annotations. Their terms are unknown.",
+    "folder": "Private photos without annotations. Their terms are unknown.",
 }
-"""What a model card has to say of the data a model was trained on; unknown is what no page of its authors was found to
-say (docs/datasets.md)."""
+"""Description and terms of use of each data set, for model cards. ``unknown`` means that we found no statement by the
+authors (docs/guides/datasets.md)."""
 
 
 def load(spec: str, split: str) -> Split:
-    """Load a split of the data set that ``NAME:PATH`` names, for example ``fcdb:~/data/fcdb``.
+    """Load a split of a data set.
+
+    Args:
+        spec: ``NAME:PATH``, for example ``fcdb:~/data/fcdb``.
+        split: ``train``, ``val`` or ``test``.
 
     Raises:
-        DatasetError: the name is unknown, or files of the data set are missing or damaged.
+        DatasetError: the data set or split is unknown, or files are missing or damaged.
     """
     name, colon, path = spec.partition(":")
     if not colon or not path or name not in LOADERS:
-        known = ", ".join(f"{known}:PATH" for known in LOADERS)
-        raise DatasetError(f"'{spec}' names no data set. Write one of: {known}.")
+        specs = ", ".join(f"{known}:PATH" for known in LOADERS)
+        raise DatasetError(f"Unknown data set '{spec}'. Use one of: {specs}.")
     if split not in SPLITS:
-        raise DatasetError(f"There is no split '{split}'. Use one of: {', '.join(SPLITS)}.")
+        raise DatasetError(f"Unknown split '{split}'. Available splits: {', '.join(SPLITS)}.")
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DatasetError(f"There is no folder {root} to read the data set '{name}' from. docs/datasets.md says more.")
+        raise DatasetError(f"The folder {root} of the data set '{name}' does not exist. See docs/guides/datasets.md.")
     return LOADERS[name](root, split)
 
 
 def default_split(spec: str) -> str:
-    """The split to measure on where none is named: ``val``, or ``test`` where the data set has nothing else."""
+    """Return the split to evaluate on by default: ``val``, or ``test`` for FLMS, which has no other."""
     return "test" if spec.partition(":")[0] == "flms" else "val"

@@ -1,4 +1,4 @@
-"""What every data set yields, and what all loaders need."""
+"""The sample that every data set yields, and helpers that the loaders share."""
 
 from __future__ import annotations
 
@@ -18,72 +18,73 @@ from autocrop.images import open_photo
 
 
 class DatasetError(AutocropError):
-    """A data set that cannot be read; the message says what was looked for and where to get it."""
+    """A data set cannot be read. The message says which files are needed and where to get them."""
 
 
 @dataclass(frozen=True)
 class Votes:
-    """Pairs of crops of one photo and how many people preferred each."""
+    """Votes on pairs of crops of one photo."""
 
     pairs: NDArray[np.float32]
-    """``[P, 2, 4]``: the two crops of each pair, normalized xyxy."""
+    """``[P, 2, 4]``: the two crops of each pair, xyxy in [0, 1]."""
     counts: NDArray[np.int64]
-    """``[P, 2]``: votes for the first and for the second."""
+    """``[P, 2]``: number of votes for the first and the second crop."""
 
     @property
     def margin(self) -> NDArray[np.int64]:
-        """``[P]``: votes for the first minus votes for the second."""
+        """``[P]``: votes for the first crop minus votes for the second."""
         return self.counts[:, 0] - self.counts[:, 1]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What the raw scores of a data set mean."""
+    """Thresholds on the raw scores of a data set."""
 
     good: float
-    """A crop of this score or more is a good one (set prediction)."""
+    """Minimum score of a good crop (set prediction, section 4.3)."""
     gap: float
-    """Two crops whose scores differ by this or more are in a clear order (ASM-Net, section 4.2)."""
+    """Minimum score difference of two crops that are in a clear order (ASM-Net, section 4.2)."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo with its annotations; of an unlabeled one *boxes* is empty."""
+    """One photo with its annotations."""
 
     path: Path
     width: int
+    """Width of the upright photo in pixels."""
     height: int
+    """Height of the upright photo in pixels."""
     boxes: Boxes
-    """``[N, 4]``: annotated crops, or the best crops where there are no scores."""
+    """``[N, 4]``: the scored crops, or the best crops if there are no scores. Empty for an unlabeled photo."""
     scores: NDArray[np.float32] | None = None
-    """``[N]``: raw mean opinion scores, never normalized here. None: *boxes* are good crops."""
+    """``[N]``: raw mean opinion scores, not normalized; None if *boxes* are best crops."""
     votes: Votes | None = None
     scale: Scale | None = None
-    """Of *scores*; None where there are none."""
+    """Scale of *scores*; None if there are no scores."""
 
     @property
     def name(self) -> str:
-        """File name of the photo, unique in its data set."""
+        """File name of the photo, unique within its data set."""
         return self.path.name
 
     @property
     def aspect(self) -> float:
-        """Width of the photo divided by its height."""
+        """Width divided by height."""
         return self.width / self.height
 
 
 @dataclass(frozen=True)
 class Split(Sequence[Sample]):
-    """One split of a data set, as far as it is there."""
+    """The available photos of one split of a data set."""
 
     samples: list[Sample]
     missing: list[str]
-    """Names that the data set lists and that are left out: the photo is gone or cannot be opened, or nothing says
-    what people think of it."""
+    """Listed photos that are left out, because the photo or its annotation is missing or unreadable."""
 
     @property
     def listed(self) -> int:
-        """How many photos the data set lists, here or not."""
+        """Number of photos that the data set lists, available or not."""
         return len(self.samples) + len(self.missing)
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class Split(Sequence[Sample]):
 
 
 def photo_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) in pixels of the upright photo; None if no photo that can be opened is there."""
+    """Return (width, height) of the upright photo in pixels, or None if it does not exist or cannot be opened."""
     try:
         photo = open_photo(path)
     except PhotoError:
@@ -109,10 +110,14 @@ def photo_size(path: Path) -> tuple[int, int] | None:
 
 
 def read_json(path: Path, source: str) -> Any:
-    """What a JSON file holds.
+    """Parse a JSON file.
+
+    Args:
+        path: the file.
+        source: where users can download it, for the error message.
 
     Raises:
-        DatasetError: it cannot be read; the message says that it is to be had from *source*.
+        DatasetError: the file cannot be read or parsed.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -120,35 +125,39 @@ def read_json(path: Path, source: str) -> Any:
         raise damaged(path, error, source) from error
 
 
-def damaged(path: Path, error: object, source: str) -> DatasetError:
-    """The exception for a file of a data set that is not what it should be."""
-    return DatasetError(f"{path} is damaged ({error}). Get it again from {source}.")
+def damaged(path: Path, reason: object, source: str) -> DatasetError:
+    """Create the exception for a file with invalid content."""
+    return DatasetError(f"{path} is damaged ({reason}). Download it again from {source}.")
 
 
-def held_out(names: Iterable[str], most: int) -> frozenset[str]:
-    """Draw the photos of a ``val`` split where the data set's authors name none: *most*, but at most a tenth.
+def held_out(names: Iterable[str], count: int) -> frozenset[str]:
+    """Select the photos of a validation split for data sets that define none.
 
-    The digests of the names decide, so that a photo's split depends neither on the order of the names nor, but for
-    the last ones drawn, on which others there are.
+    Photos are selected by the hash of their name. Adding or removing photos changes the selection as little as
+    possible, and their order does not matter.
+
+    Args:
+        names: file names of all photos.
+        count: maximum number of photos; at most a tenth of all photos are selected, but at least one.
     """
     ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    return frozenset(ordered[: max(1, min(most, len(ordered) // 10))])
+    return frozenset(ordered[: max(1, min(count, len(ordered) // 10))])
 
 
 def scored_sample(path: Path, size: tuple[int, int], crops: ArrayLike, scores: ArrayLike, scale: Scale) -> Sample:
-    """A photo of *size* with scored crops.
+    """Create a sample with scored crops.
 
-    Crops are clipped to the photo; one of which nothing is left is dropped, as nobody can have scored it.
+    Crops are clipped to the photo. Crops outside the photo are dropped, because nobody can have scored them.
 
     Args:
-        path: of the photo.
-        size: its (width, height), in pixels.
-        crops: ``[N, 4]`` (x1, y1, x2, y2), in pixels.
+        path: path of the photo.
+        size: (width, height) of the photo in pixels.
+        crops: ``[N, 4]``, xyxy in pixels.
         scores: ``[N]``.
-        scale: of the scores.
+        scale: scale of the scores.
 
     Raises:
-        ValueError: the shapes do not match, there is no crop, or a number is not finite.
+        ValueError: the shapes do not match, a number is not finite, or no crop is inside the photo.
     """
     pixels, values = np.array(crops, np.float64), np.array(scores, np.float64)
     if values.ndim != 1 or pixels.shape != (len(values), 4):
@@ -156,7 +165,7 @@ def scored_sample(path: Path, size: tuple[int, int], crops: ArrayLike, scores: A
     if not (np.isfinite(pixels).all() and np.isfinite(values).all()):
         raise ValueError("numbers that are not finite")
     boxes = np.clip(from_pixels(pixels, *size), 0, 1)
-    there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    if not there.any():
+    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if not inside.any():
         raise ValueError(f"no crop inside the photo of {size[0]}x{size[1]} pixels")
-    return Sample(path, *size, boxes[there], values[there].astype(np.float32), scale=scale)
+    return Sample(path, *size, boxes[inside], values[inside].astype(np.float32), scale=scale)

@@ -1,8 +1,8 @@
-"""CPC, the Comparative Photo Composition data set (Wei et al., CVPR 2018): 24 crops a photo, scored by several people.
+"""CPC, the Comparative Photo Composition data set (Wei et al., CVPR 2018): 24 scored crops per photo.
 
-Expected are ``images/NAME.jpg`` and ``CollectedAnnotationsRaw/NAME.jpg.txt``, in the folder given or in ``CPCDataset/``
-inside it, as the archive unpacks. An annotation file is a JSON string that holds JSON:
-``{"scores": [[24 numbers] a person], "bboxes": [[x1, y1, x2, y2] x 24]}``, in pixels of the photo.
+The folder, or ``CPCDataset/`` inside it (as the archive unpacks), must contain ``images/NAME.jpg`` and
+``CollectedAnnotationsRaw/NAME.jpg.txt``. An annotation file is a JSON string that contains JSON:
+``{"scores": [[24 numbers] per annotator], "bboxes": [[x1, y1, x2, y2] x 24]}``, in pixels of the photo.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from autocrop.datasets.base import DatasetError, Sample, Scale, Split, damaged, 
 SOURCE = "https://www3.cs.stonybrook.edu/~cvl/projects/wei2018goods/VPN_CVPR2018s.html"
 SCALE = Scale(good=2.0, gap=0.3)
 VALIDATION = 1000
-"""Photos of the ``val`` split (set prediction, section 4.3)."""
+"""Size of the ``val`` split (set prediction, section 4.1)."""
 
 
 def load_cpc(root: Path, split: str) -> Split:
-    """Load ``train`` or ``val``, which is drawn; CPC has no test split.
+    """Load ``train`` or ``val``; ``val`` is selected by :func:`~autocrop.datasets.base.held_out`.
 
-    *scores* are means over the people who scored. A photo without an annotation file, as CPC has some, is not listed.
+    The score of a crop is the mean over the annotators. Photos without an annotation file (CPC has a few) are not
+    listed.
 
     Raises:
-        DatasetError: there is nothing to read, or an annotation is damaged.
+        DatasetError: the split is ``test``, files are missing, or an annotation is damaged.
     """
     if split == "test":
-        raise DatasetError("CPC has no test split. Use the split val.")
+        raise DatasetError("CPC has no test split. Use the val split.")
     if (root / "CPCDataset").is_dir():
         root = root / "CPCDataset"
     annotations, images = root / "CollectedAnnotationsRaw", root / "images"
     names = frozenset(path.stem for path in annotations.glob("*.txt"))
     if not names:
-        raise DatasetError(f"CPC's annotations are not in {annotations}. Get the data set from {SOURCE}.")
-    drawn = held_out(names, VALIDATION)
+        raise DatasetError(f"CPC's annotations were not found in {annotations}. Download the data set from {SOURCE}.")
+    validation = held_out(names, VALIDATION)
     samples, missing = [], []
-    for name in sorted(drawn if split == "val" else names - drawn):
+    for name in sorted(validation if split == "val" else names - validation):
         size = photo_size(images / name)
         if size is None:
             missing.append(name)
@@ -46,8 +47,8 @@ def load_cpc(root: Path, split: str) -> Split:
             samples.append(_sample(images / name, size, annotations / f"{name}.txt"))
     if not samples:
         raise DatasetError(
-            f"None of the photos that {annotations} has annotations of for the split '{split}' is in {images}. "
-            f"Get the data set from {SOURCE}."
+            f"None of the photos of the {split} split, annotated in {annotations}, exists in {images}. "
+            f"Download the data set from {SOURCE}."
         )
     return Split(samples, missing)
 
@@ -60,7 +61,7 @@ def _sample(photo: Path, size: tuple[int, int], annotation: Path) -> Sample:
         crops = np.array(table["bboxes"], np.float64)
         scores = np.array(table["scores"], np.float64)
         if scores.ndim != 2 or not len(scores):
-            raise ValueError("scores of nobody")
+            raise ValueError("scores without annotators")
         return scored_sample(photo, size, crops, scores.mean(axis=0), SCALE)
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(annotation, repr(error), SOURCE) from error

@@ -1,7 +1,7 @@
-"""FCDB, the Flickr Cropping Dataset (Chen et al., WACV 2017): one best crop a photo and ranked pairs of crops.
+"""FCDB, the Flickr Cropping Dataset (Chen et al., WACV 2017): one best crop per photo, and votes on pairs of crops.
 
-Files expected in the folder: ``images/``, ``cropping_training_set.json`` or ``cropping_testing_set.json``, and
-``ranking_annotation.json`` where the votes are wanted. Photos gone from Flickr are left out.
+The folder must contain ``images/``, ``cropping_training_set.json`` or ``cropping_testing_set.json``, and optionally
+``ranking_annotation.json`` for the votes. Photos that are no longer on Flickr are left out.
 """
 
 from __future__ import annotations
@@ -18,59 +18,64 @@ from autocrop.geometry.boxes import from_pixels
 SOURCE = "https://github.com/yiling-chen/flickr-cropping-dataset"
 
 MEAN_CROP = np.array([[0.0667, 0.1157, 0.9442, 0.8649]], np.float32)
-"""Mean best crop of the 1,135 photos of the ``train`` split: what a model that never looks at the photo would say."""
+"""Mean best crop of the 1,135 photos of the ``train`` split: the prediction of a model that ignores the photo."""
 
 
 def load_fcdb(root: Path, split: str) -> Split:
     """Load ``train``, ``val`` or ``test``.
 
-    FCDB itself has a training and a test list. ``val`` is the 200 photos of the training list that
-    ``fcdb_val.txt`` beside this file names (drawn once at random, as in the papers); ``train`` is the rest.
+    FCDB has a training list and a test list. ``val`` consists of 200 photos of the training list, drawn once at
+    random as in the papers and listed in ``fcdb_val.txt`` next to this module; ``train`` is the rest.
 
     Returns:
-        Samples in the order of the list: *boxes* is the best crop ``[1, 4]``; *votes* where there are any.
+        Samples in the order of the list, with the best crop ``[1, 4]`` and the votes, if available.
 
     Raises:
-        DatasetError: a list is missing or damaged, or none of its photos is there.
+        DatasetError: a list is missing or damaged, or none of its photos exists.
     """
     annotations = root / ("cropping_testing_set.json" if split == "test" else "cropping_training_set.json")
     rows = _read_list(annotations)
     votes = root / "ranking_annotation.json"
-    ranked = {_name(row): row.get("crops", []) for row in _read_list(votes)} if votes.is_file() else {}
-    held_out = validation_names()
+    pairs = {_name(row): row.get("crops", []) for row in _read_list(votes)} if votes.is_file() else {}
+    validation = validation_names()
     samples, missing = [], []
     for row in rows:
         name = _name(row)
-        if split != "test" and (name in held_out) != (split == "val"):
+        if split != "test" and (name in validation) != (split == "val"):
             continue
         size = photo_size(root / "images" / name)
         if size is None:
             missing.append(name)
             continue
         try:
-            samples.append(_sample(root / "images" / name, size, row["crop"], ranked.get(name, [])))
+            samples.append(_sample(root / "images" / name, size, row["crop"], pairs.get(name, [])))
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            blamed = f"{annotations} or {votes}" if ranked else str(annotations)
-            raise DatasetError(f"{blamed} is damaged at {name} ({error!r}). Get it again from {SOURCE}.") from error
+            files = f"{annotations} or {votes}" if pairs else str(annotations)
+            raise DatasetError(
+                f"{files} is damaged at {name} ({error!r}). Download the annotations again from {SOURCE}."
+            ) from error
     if not samples:
         raise DatasetError(
-            f"None of the photos that {annotations} lists for the split '{split}' is in {root / 'images'}. "
-            f"Download them from the addresses in the list ({SOURCE} says how)."
+            f"None of the photos of the {split} split, listed in {annotations}, exists in {root / 'images'}. "
+            f"Download them from the URLs in the list, as described at {SOURCE}."
         )
     return Split(samples, missing)
 
 
 def validation_names() -> frozenset[str]:
-    """File names of the 200 photos of the ``val`` split."""
+    """Return the file names of the 200 photos of the ``val`` split."""
     return frozenset(resources.files("autocrop.datasets").joinpath("fcdb_val.txt").read_text().split())
 
 
 def _read_list(path: Path) -> list[dict[str, Any]]:
+    """Read a list of photos and check that each row has a URL and crops."""
     if not path.is_file():
-        raise DatasetError(f"FCDB's list {path} is missing. Get it from {SOURCE}, or give the folder that has it.")
+        raise DatasetError(
+            f"FCDB's list {path} is missing. Download it from {SOURCE}, or choose the folder that contains it."
+        )
     rows = read_json(path, SOURCE)
-    known = isinstance(rows, list) and rows and all(isinstance(row, dict) and "url" in row for row in rows)
-    if not known or not all("crop" in row or "crops" in row for row in rows):
+    has_urls = isinstance(rows, list) and rows and all(isinstance(row, dict) and "url" in row for row in rows)
+    if not has_urls or not all("crop" in row or "crops" in row for row in rows):
         raise damaged(path, "rows without 'url' and 'crop' or 'crops'", SOURCE)
     return rows
 
@@ -89,10 +94,10 @@ def _sample(path: Path, size: tuple[int, int], crop: list[float], pairs: list[di
 
 
 def _boxes(xywh: list[list[float]], size: tuple[int, int]) -> np.ndarray:
-    """(x, y, w, h) in pixels as normalized boxes, clipped to the photo.
+    """Convert (x, y, w, h) in pixels to normalized boxes, clipped to the photo.
 
     Raises:
-        ValueError: nothing is left of one.
+        ValueError: a crop lies outside the photo.
     """
     array = np.array(xywh, np.float64)
     array[:, 2:] += array[:, :2]

@@ -1,4 +1,4 @@
-"""A plain folder of photos: nobody said which crops are good. For training that also learns from unlabeled photos."""
+"""A plain folder of unlabeled photos, for models that can also learn from those."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from autocrop.images import is_picture_name
 
 
 def load_folder(root: Path, split: str = "train") -> Split:  # noqa: ARG001
-    """Load the photos that lie in a folder, not those in folders inside it; every split is all of them.
+    """Load all photos of a folder, without its subfolders. All splits are the same.
 
     Raises:
-        DatasetError: there is no such folder, or no photo in it.
+        DatasetError: the folder does not exist or contains no readable photo.
     """
     if not root.is_dir():
-        raise DatasetError(f"There is no folder {root}.")
+        raise DatasetError(f"The folder {root} does not exist.")
     samples, missing = [], []
     for path in sorted(path for path in root.iterdir() if path.is_file() and is_picture_name(path)):
         size = photo_size(path)
@@ -26,5 +26,5 @@ def load_folder(root: Path, split: str = "train") -> Split:  # noqa: ARG001
         else:
             samples.append(Sample(path, *size, np.empty((0, 4), np.float32)))
     if not samples:
-        raise DatasetError(f"No photo that can be opened lies in {root}; folders inside it are not searched.")
+        raise DatasetError(f"{root} contains no readable photo. Subfolders are not searched.")
     return Split(samples, missing)

@@ -1,4 +1,4 @@
-"""The interface between the search and whatever runs the network."""
+"""The interface of an engine, through which the search scores crops."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from autocrop.geometry.boxes import Boxes
 
 @dataclass(frozen=True)
 class Features:
-    """The result of encoding one photo."""
+    """Features of one photo, from :meth:`Engine.encode`."""
 
     maps: Any
-    """Private to the engine that made it; use :meth:`Engine.maps` to look inside."""
+    """Feature maps in a format of the engine that made them. :meth:`Engine.maps` converts them to arrays."""
     aspect: float
     """Width of the upright photo divided by its height."""
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """Crops that a model proposes by itself, most confident first."""
+    """Crops that a model proposes, most confident first."""
 
     boxes: Boxes
-    """``[K, 4]``."""
+    """Proposed crops, ``[K, 4]``."""
     confidence: NDArray[np.float32]
     """Confidence in each proposal, ``[K]`` in [0, 1]."""
 
@@ -47,7 +47,7 @@ class Engine(Protocol):
         """Encode an upright photo.
 
         Args:
-            image: RGB ``[h, w, 3]`` of any size. Resizing and normalization happen inside.
+            image: RGB ``[h, w, 3]`` of any size. The engine resizes and normalizes it.
             aspect: width divided by height of the full-size photo. Pass it if *image* is a reduced copy, whose
                 rounded sides have a slightly different aspect. Default: the aspect of *image*.
         """
@@ -57,12 +57,12 @@ class Engine(Protocol):
         """Score crops; higher is better, comparable within one photo.
 
         Args:
-            features: of the photo, from :meth:`encode`.
-            boxes: ``[N, 4]``.
+            features: features of the photo, from :meth:`encode`.
+            boxes: crops ``[N, 4]``.
             shape: one of :attr:`shapes`. The score is that of the largest such shape inside each box.
 
         Returns:
-            ``[N]``.
+            Scores ``[N]``.
         """
         ...
 
@@ -71,5 +71,5 @@ class Engine(Protocol):
         ...
 
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
-        """Return the features by name, each ``[C, h, w]``, for visualization."""
+        """Return the feature maps by name, each ``[C, h, w]``, for visualization."""
         ...

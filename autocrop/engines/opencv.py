@@ -1,4 +1,4 @@
-"""The CPU engine: exported ONNX graphs run by OpenCV's DNN module. No torch."""
+"""The CPU engine: exported ONNX graphs, run by OpenCV's DNN module. It does not need torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,28 +14,27 @@ from numpy.typing import NDArray
 
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features, Proposals
-from autocrop.errors import AutocropError
+from autocrop.engines.opencv_heads import GraphHead, Head, Maps, PoolingHead, ProposalHead, read_graph
 from autocrop.geometry.boxes import Boxes, as_boxes
-from autocrop.geometry.composition import CROP_SHAPES, Cells, pattern, pooled_scores, summed_area_table
-from autocrop.geometry.proposals import proposal_scores, ranked
+from autocrop.geometry.proposals import ranked
 from autocrop.weights import ModelCard
 
-PROPOSALS = {"boxes", "confidence"}
-"""Outputs of a model that proposes crops; its encoder is all there is of it."""
+PROPOSAL_OUTPUTS = {"boxes", "confidence"}
+"""Outputs of the encoder of a model that proposes crops. Such a model has no head graph."""
 
 
 class OpenCVEngine:
-    """A scorer as one or two graphs: *encoder* (image → features) and *head* (features, boxes → scores).
+    """A model as an encoder graph (image → feature maps) and a head (feature maps, boxes → scores).
 
-    Threads may share it: OpenCV keeps a graph's inputs inside it, so there are as many pairs of graphs as threads
-    that have used it at one time.
+    Threads may share an engine. OpenCV keeps the inputs of a graph inside the graph, so the engine loads as many pairs
+    of encoder and head as threads use it at the same time.
 
     Args:
-        card: of the model.
-        files: its parts.
+        card: card of the model.
+        files: ONNX files of the model by part, ``encoder`` and perhaps ``head``.
 
     Raises:
-        AutocropError: a file is no ONNX graph that OpenCV can read.
+        AutocropError: OpenCV cannot read a file.
     """
 
     device = "cpu"
@@ -48,7 +47,7 @@ class OpenCVEngine:
         self._files = files
         self._idle = [self._load()]
         encoder, head = self._idle[0]
-        self._names = tuple(encoder.getUnconnectedOutLayersNames())
+        self._output_names = tuple(encoder.getUnconnectedOutLayersNames())
         self.shapes = head.shapes
 
     def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
@@ -56,10 +55,12 @@ class OpenCVEngine:
         tensor = preprocess.normalize(preprocess.resize(image, self._side))
         with self._graphs() as (encoder, head):
             encoder.setInput(tensor, "image")
-            outputs = encoder.forward(self._names)
-            # Copies: OpenCV may hand out its own memory, which the next photo would overwrite.
-            maps = {name: np.array(output, np.float32) for name, output in zip(self._names, outputs, strict=True)}
-            return Features(_Encoded(maps, head.prepared(maps)), aspect or image.shape[1] / image.shape[0])
+            outputs = encoder.forward(self._output_names)
+            # Copies, because OpenCV may return its own memory, which the next photo would overwrite.
+            maps = {
+                name: np.array(output, np.float32) for name, output in zip(self._output_names, outputs, strict=True)
+            }
+            return Features(_Encoded(maps, head.prepare(maps)), aspect or image.shape[1] / image.shape[0])
 
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
@@ -69,22 +70,22 @@ class OpenCVEngine:
     def propose(self, features: Features) -> Proposals | None:
         """See :class:`~autocrop.engines.base.Engine`."""
         maps = self.maps(features)
-        return Proposals(*ranked(maps["boxes"], maps["confidence"])) if maps.keys() >= PROPOSALS else None
+        return Proposals(*ranked(maps["boxes"], maps["confidence"])) if maps.keys() >= PROPOSAL_OUTPUTS else None
 
-    def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
+    def maps(self, features: Features) -> Maps:
         """See :class:`~autocrop.engines.base.Engine`."""
-        return {name: m[0] for name, m in features.maps.named.items()}
+        return {name: batch[0] for name, batch in features.maps.named.items()}
 
-    def _load(self) -> tuple[cv2.dnn.Net, _Head]:
-        encoder = _read(self._files["encoder"])
+    def _load(self) -> tuple[cv2.dnn.Net, Head]:
+        encoder = read_graph(self._files["encoder"])
         if "head" in self._files:
-            return encoder, _GraphHead(self._files["head"])
-        proposes = set(encoder.getUnconnectedOutLayersNames()) >= PROPOSALS
-        return encoder, _ProposalHead() if proposes else _PoolingHead(self._pattern)
+            return encoder, GraphHead(self._files["head"])
+        proposes = set(encoder.getUnconnectedOutLayersNames()) >= PROPOSAL_OUTPUTS
+        return encoder, ProposalHead() if proposes else PoolingHead(self._pattern)
 
     @contextmanager
-    def _graphs(self) -> Iterator[tuple[cv2.dnn.Net, _Head]]:
-        """Encoder and head, for the caller alone."""
+    def _graphs(self) -> Iterator[tuple[cv2.dnn.Net, Head]]:
+        """Lend an encoder and a head to the caller, and load new ones if other threads use all of them."""
         try:
             pair = self._idle.pop()
         except IndexError:
@@ -97,71 +98,9 @@ class OpenCVEngine:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """One photo's features, and what the head made of them to score crops from."""
+    """What :class:`Features` hold for this engine."""
 
-    named: dict[str, NDArray[np.float32]]
+    named: Maps
+    """Feature maps by name, each ``[1, C, h, w]``."""
     prepared: Any
-
-
-class _Head(Protocol):
-    """From features to scores."""
-
-    shapes: tuple[str, ...]
-
-    def prepared(self, maps: dict[str, NDArray[np.float32]]) -> Any: ...
-
-    def score(self, prepared: Any, boxes: Boxes, shape: str) -> NDArray[np.float32]: ...
-
-
-class _GraphHead:
-    """An exported graph."""
-
-    shapes: tuple[str, ...] = ("rectangle",)
-
-    def __init__(self, path: Path) -> None:
-        self._graph = _read(path)
-
-    def prepared(self, maps: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        return maps
-
-    def score(self, prepared: dict[str, NDArray[np.float32]], boxes: Boxes, shape: str) -> NDArray[np.float32]:  # noqa: ARG002
-        for name, values in prepared.items():
-            self._graph.setInput(values, name)
-        self._graph.setInput(boxes, "boxes")
-        return np.asarray(self._graph.forward(), np.float32).reshape(-1)
-
-
-class _PoolingHead:
-    """Composition-aware pooling of a score map (ASM-Net)."""
-
-    shapes: tuple[str, ...] = CROP_SHAPES
-
-    def __init__(self, pattern_name: str) -> None:
-        self._cells = {shape: Cells.of(pattern(pattern_name), shape) for shape in CROP_SHAPES}
-
-    def prepared(self, maps: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        return summed_area_table(maps["scores"][0])
-
-    def score(self, prepared: NDArray[np.float64], boxes: Boxes, shape: str) -> NDArray[np.float32]:
-        return pooled_scores(prepared, boxes, self._cells[shape])
-
-
-class _ProposalHead:
-    """How well a crop matches what the model proposed (CBLNet, set prediction)."""
-
-    shapes: tuple[str, ...] = ("rectangle",)
-
-    def prepared(self, maps: dict[str, NDArray[np.float32]]) -> tuple[Boxes, NDArray[np.float32]]:
-        return maps["boxes"][0], maps["confidence"][0]
-
-    def score(self, prepared: tuple[Boxes, NDArray[np.float32]], boxes: Boxes, shape: str) -> NDArray[np.float32]:  # noqa: ARG002
-        return proposal_scores(*prepared, boxes)
-
-
-def _read(path: Path) -> cv2.dnn.Net:
-    try:
-        return cv2.dnn.readNetFromONNX(str(path))
-    except cv2.error as error:
-        raise AutocropError(
-            f"{path} is no ONNX graph that OpenCV can read. Export it again with: autocrop models export."
-        ) from error
+    """What the head made of the feature maps, to score crops from."""

@@ -1,4 +1,4 @@
-"""The torch engine: CUDA, and the CPU where somebody wants to compare. Reads the same ONNX files as the CPU engine."""
+"""The torch engine, for CUDA and for comparison on the CPU. It reads the same ONNX files as the CPU engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.geometry.proposals import ranked
 from autocrop.models import CroppingModel
 from autocrop.models.base import Proposer
-from autocrop.models.exported import load_exported
+from autocrop.models.onnx_weights import network_from_onnx
 from autocrop.weights import ModelCard
 
 
@@ -22,8 +22,8 @@ class TorchEngine:
     """A network on a device.
 
     Args:
-        model: its name.
-        network: in any mode; it is switched to evaluation whenever it is used.
+        model: name of the model.
+        network: network in any mode. The engine switches it to evaluation mode before each use.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
@@ -36,8 +36,14 @@ class TorchEngine:
 
     @classmethod
     def from_onnx(cls, card: ModelCard, files: dict[str, Path], device: str) -> TorchEngine:
-        """Load the weights that the CPU engine's files hold, by part."""
-        return cls(card.name, load_exported(card, files), device)
+        """Load a network with the weights of exported ONNX files.
+
+        Args:
+            card: card of the model.
+            files: ONNX files of the model by part.
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+        """
+        return cls(card.name, network_from_onnx(card, files), device)
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
@@ -48,9 +54,9 @@ class TorchEngine:
     @torch.inference_mode()
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
-        tensor = torch.tensor(as_boxes(boxes), device=self.device)  # a copy: boxes may be read-only
-        shaped = {} if shape == "rectangle" else {"shape": shape}
-        return self._network.eval().score(features.maps, tensor, **shaped).float().cpu().numpy()
+        tensor = torch.tensor(as_boxes(boxes), device=self.device)  # a copy: the boxes may be read-only
+        shape_argument = {} if shape == "rectangle" else {"shape": shape}
+        return self._network.eval().score(features.maps, tensor, **shape_argument).float().cpu().numpy()
 
     def propose(self, features: Features) -> Proposals | None:
         """See :class:`~autocrop.engines.base.Engine`."""
@@ -59,9 +65,11 @@ class TorchEngine:
         maps = self.maps(features)
         return Proposals(*ranked(maps["boxes"], maps["confidence"]))
 
-    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return preprocess.resize(image, self._network.recipe.side)
-
     def maps(self, features: Features) -> dict[str, NDArray[np.float32]]:
         """See :class:`~autocrop.engines.base.Engine`."""
-        return {name: m[0].float().cpu().numpy() for name, m in zip(self._network.FEATURES, features.maps, strict=True)}
+        named = zip(self._network.FEATURES, features.maps, strict=True)
+        return {name: batch[0].float().cpu().numpy() for name, batch in named}
+
+    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize an image to the network's input size."""
+        return preprocess.resize(image, self._network.recipe.side)

@@ -1,1 +1,1 @@
-"""Evaluation of models and of other programs' crops on the data sets, with the papers' metrics."""
+"""Evaluation of models, and of predictions by other programs, on data sets with the papers' metrics."""

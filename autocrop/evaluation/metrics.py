@@ -1,4 +1,8 @@
-"""The papers' metrics as pure functions of numpy arrays. Boxes are xyxy in [0, 1]. docs/metrics.md has the formulas."""
+"""The papers' metrics as pure functions of numpy arrays.
+
+Boxes are xyxy in [0, 1]. *scores* are predicted by a model, *mos* are people's mean opinion scores. ``docs/metrics.md``
+has the formulas.
+"""
 
 from __future__ import annotations
 
@@ -11,127 +15,128 @@ from autocrop.geometry import boxes as bx
 from autocrop.geometry.boxes import Boxes
 
 SHOTS = {"many": (0.65, 1.01), "medium": (0.4, 0.65), "few": (0.0, 0.4)}
-"""Classes of photos by the share of the photo inside the best crop (CBLNet, section 5.1): from, below."""
+"""Classes of photos by the area of the best crop: lower limit, inclusive, and upper limit (CBLNet, section 5.1)."""
 STRONG_MARGIN = 3
-"""Votes of five that a pair must be apart to count as strong: four or five one way."""
+"""Minimum margin of a strong vote: one crop has four or five of five votes."""
 RECALL_IOU = 0.75
-"""A crop that overlaps a person's by this IoU has found it."""
+"""Minimum IoU of a recalled crop (the alpha-recall of the papers)."""
 RECALL_POINTS = 101
-"""Recalls, from 0 to 1, at which the average precision looks at the precision (COCO)."""
+"""Recall values between 0 and 1 at which average precision samples the precision (COCO)."""
+GAP_TOLERANCE = 1e-6
+"""Rounding tolerance for differences of mean opinion scores: 3.9 - 3.0 must count as 0.9."""
 
 
-def overlap(predicted: Boxes, truth: Boxes) -> NDArray[np.float32]:
-    """IoU of each predicted box ``[N, 4]`` with the true one beside it ``[N, 4]``, ``[N]``."""
-    return np.concatenate([bx.iou(p[None], t[None])[0] for p, t in zip(predicted, truth, strict=True)])
+def paired_iou(predicted: Boxes, targets: Boxes) -> NDArray[np.float32]:
+    """Compute the IoU of each predicted box ``[N, 4]`` with the target of the same index ``[N, 4]``: ``[N]``."""
+    return np.concatenate([bx.iou(p[None], t[None])[0] for p, t in zip(predicted, targets, strict=True)])
 
 
-def boundary_displacement(predicted: Boxes, truth: Boxes) -> NDArray[np.float32]:
-    """BDE of each pair of boxes: mean distance of the four sides, as a share of the photo's sides, ``[N]``."""
-    return np.abs(predicted - truth).mean(axis=1)
+def boundary_displacement(predicted: Boxes, targets: Boxes) -> NDArray[np.float32]:
+    """Compute the BDE ``[N]``: the mean distance of the four sides, relative to the photo's sides."""
+    return np.abs(predicted - targets).mean(axis=1)
 
 
-def closest(predicted: Boxes, truth: Sequence[Boxes]) -> Boxes:
-    """Of each photo's true boxes the one that a prediction is measured against: best of ten, where there are ten.
+def nearest_targets(predicted: Boxes, targets: Sequence[Boxes]) -> Boxes:
+    """Choose the target that each prediction is compared with, if a photo has several.
 
-    It is the one of the highest IoU and, among several of the very same, the one of the least displacement. IoU and
-    displacement are both to be those of this one box.
+    It is the target with the highest IoU and, among equals, the one with the smallest displacement. IoU and BDE are
+    both computed with this target.
 
     Args:
         predicted: ``[N, 4]``.
-        truth: of each photo ``[K, 4]``, K >= 1.
+        targets: of each photo, ``[K, 4]``, K >= 1.
 
     Returns:
         ``[N, 4]``.
     """
-    chosen = []
-    for box, candidates in zip(predicted, truth, strict=True):
+    nearest = []
+    for box, candidates in zip(predicted, targets, strict=True):
         box = box[None]
         order = np.lexsort((boundary_displacement(box, candidates), -bx.iou(box, candidates)[0]))
-        chosen.append(candidates[order[0]])
-    return np.stack(chosen)
+        nearest.append(candidates[order[0]])
+    return np.stack(nearest)
 
 
-def shot(truth: Boxes) -> list[str]:
-    """Class of each true box: ``many``, ``medium`` or ``few``."""
+def shot_classes(targets: Boxes) -> list[str]:
+    """Classify each target ``[N, 4]`` by its area: ``many``, ``medium`` or ``few``."""
     names = []
-    for share in bx.area(truth):
-        (name,) = (name for name, (low, high) in SHOTS.items() if low <= share < high)
+    for area in bx.area(targets):
+        (name,) = (name for name, (low, high) in SHOTS.items() if low <= area < high)
         names.append(name)
     return names
 
 
-def pairs_correct(scores: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each pair is ordered as most people ordered it.
+def voted_pairs_correct(scores: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Check for each pair of crops whether the scores order it as most people did.
 
     Args:
-        scores: ``[P, 2]``, predicted.
-        counts: ``[P, 2]``, votes; no ties.
+        scores: ``[P, 2]``.
+        counts: votes ``[P, 2]`` without ties.
 
     Returns:
-        ``[P]``; equal scores are wrong.
+        ``[P]``. Equal scores are wrong.
     """
     return (scores[:, 0] - scores[:, 1]) * (counts[:, 0] - counts[:, 1]) > 0
 
 
-def gaps_correct(scores: ArrayLike, opinions: ArrayLike, gap: float) -> NDArray[np.bool_]:
-    """Whether the pairs of one photo's crops that are in a clear order are predicted in it (ASM-Net).
+def clear_pairs_correct(scores: ArrayLike, mos: ArrayLike, gap: float) -> NDArray[np.bool_]:
+    """Check for each clear pair of a photo's crops whether the scores order it correctly (ASM-Net).
 
     Args:
-        scores: ``[N]``, predicted.
-        opinions: ``[N]``, people's.
-        gap: pairs count whose opinions differ by at least this.
+        scores: ``[N]``.
+        mos: ``[N]``.
+        gap: minimum difference in MOS of a clear pair.
 
     Returns:
-        ``[P]``, of all such pairs; equal scores are wrong.
+        ``[P]``, one for each clear pair. Equal scores are wrong.
     """
-    predicted, actual = np.asarray(scores, np.float64), np.asarray(opinions, np.float64)
+    predicted, actual = np.asarray(scores, np.float64), np.asarray(mos, np.float64)
     first, second = np.triu_indices(len(actual), 1)
     difference = actual[first] - actual[second]
-    # Opinions are means with a few decimals: 3.9 - 3.0 must count as .9.
-    clear = np.abs(difference) >= gap - 1e-6
-    return ((predicted[first] - predicted[second]) * difference > 0)[clear]
+    is_clear = np.abs(difference) >= gap - GAP_TOLERANCE
+    return ((predicted[first] - predicted[second]) * difference > 0)[is_clear]
 
 
-def pearson(scores: ArrayLike, opinions: ArrayLike) -> float:
-    """PCC of predicted scores ``[N]`` with people's ``[N]``; 0 where either is constant."""
-    x, y = np.asarray(scores, np.float64), np.asarray(opinions, np.float64)
-    if not len(x) or np.ptp(x) == 0 or np.ptp(y) == 0:
+def pearson(x: ArrayLike, y: ArrayLike) -> float:
+    """Compute the linear correlation (PCC) of two arrays ``[N]``. It is 0 if either is constant."""
+    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    x, y = x - x.mean(), y - y.mean()
-    return float(np.clip((x / np.linalg.norm(x)) @ (y / np.linalg.norm(y)), -1, 1))
+    a, b = a - a.mean(), b - b.mean()
+    return float(np.clip((a / np.linalg.norm(a)) @ (b / np.linalg.norm(b)), -1, 1))
 
 
-def spearman(scores: ArrayLike, opinions: ArrayLike) -> float:
-    """SRCC of predicted scores ``[N]`` with people's ``[N]``; ties share their mean rank, a constant gives 0."""
-    return pearson(_ranks(scores), _ranks(opinions))
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Compute the rank correlation (SRCC) of two arrays ``[N]``. Ties share their mean rank; a constant gives 0."""
+    return pearson(_ranks(x), _ranks(y))
 
 
 def _ranks(values: ArrayLike) -> NDArray[np.float64]:
-    """Rank of each value, from 1; equal ones share the mean of their ranks."""
+    """Rank values from 1. Equal values share the mean of their ranks."""
     _, group, counts = np.unique(np.asarray(values, np.float64), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[group]
 
 
-def top_accuracy(scores: ArrayLike, opinions: ArrayLike, k: int, n: int) -> float:
-    """Acc_{K/N} of one photo: share of the *k* crops scored highest that are among the people's top *n* (GAIC).
+def top_accuracy(scores: ArrayLike, mos: ArrayLike, k: int, n: int) -> float:
+    """Compute Acc_{K/N} of one photo: the share of the *k* highest scored crops that are in the true top *n* (GAIC).
 
-    A crop is among them if its opinion is no less than the n-th highest, so ties with that one are inside. Equal
-    scores keep the order of the crops. A photo of fewer crops has a smaller *n* and *k*.
+    A crop is in the top *n* if its MOS is at least the n-th highest, so ties are included. Equal scores keep the
+    order of the crops. *n* and *k* are limited to the number of crops.
     """
-    actual = np.asarray(opinions, np.float64)
+    actual = np.asarray(mos, np.float64)
     returned = _descending(scores)[:k]
-    least = np.sort(actual)[::-1][min(n, len(actual)) - 1]
-    return float((actual[returned] >= least).mean())
+    threshold = np.sort(actual)[::-1][min(n, len(actual)) - 1]
+    return float((actual[returned] >= threshold).mean())
 
 
-def weighted_top_accuracy(scores: ArrayLike, opinions: ArrayLike, k: int, n: int) -> float:
-    """Rank-weighted Acc^w_{K/N} of one photo (GAIC, TPAMI 2020): a returned crop counts less, the lower its true rank.
+def weighted_top_accuracy(scores: ArrayLike, mos: ArrayLike, k: int, n: int) -> float:
+    """Compute the rank-weighted Acc^w_{K/N} of one photo: lower true ranks count less (GAIC, TPAMI 2020).
 
-    With the true ranks r_0 <= r_1 <= ... of the *k* crops scored highest, counted from 0, ties in the order of the
-    crops: the mean of exp(-(r_j - j) / n) over those r_j < n, the others counting 0.
+    Let r_0 <= r_1 <= ... be the true ranks of the *k* highest scored crops, from 0, with ties in the order of the
+    crops. The result is the mean of exp(-(r_j - j) / n), where ranks r_j >= n count as 0.
     """
-    actual = np.asarray(opinions, np.float64)
+    actual = np.asarray(mos, np.float64)
     rank = np.empty(len(actual), np.int64)
     rank[_descending(actual)] = np.arange(len(actual))
     n = min(n, len(actual))
@@ -140,56 +145,61 @@ def weighted_top_accuracy(scores: ArrayLike, opinions: ArrayLike, k: int, n: int
 
 
 def _descending(values: ArrayLike) -> NDArray[np.intp]:
-    """Indices from the highest to the lowest; equal ones stay in order."""
+    """Return the indices that sort values from high to low. Equal values keep their order."""
     return np.argsort(-np.asarray(values, np.float64), kind="stable")
 
 
-def best_found(found: Boxes, crops: Boxes, opinions: ArrayLike, n: int, threshold: float) -> bool:
-    """Whether people's favorite is among the first *n* boxes found: ACC_{1/N} of one photo (set prediction, eq. 7).
+def contains_best_crop(predicted: Boxes, crops: Boxes, mos: ArrayLike, n: int, threshold: float) -> bool:
+    """Check whether the crop with the highest MOS is among the first *n* predictions.
+
+    This is ACC_{1/N} of one photo (set prediction, eq. 7).
 
     Args:
-        found: ``[K, 4]``, best first; of fewer than *n* all count, of none it is not.
-        crops: ``[N, 4]``, annotated.
-        opinions: ``[N]``; of several highest the first is the favorite.
-        n: how many of the boxes found count.
-        threshold: IoU from which on a box is the crop.
+        predicted: ``[K, 4]``, best first. K may be less than *n*, or 0.
+        crops: annotated crops ``[N, 4]``.
+        mos: ``[N]``. Of several crops with the highest MOS, the first counts.
+        n: number of predictions to look at.
+        threshold: minimum IoU of a match.
     """
-    favorite = crops[[_descending(opinions)[0]]]
-    return bool((bx.iou(favorite, found[:n]) >= threshold).any())
+    best = crops[[_descending(mos)[0]]]
+    return bool((bx.iou(best, predicted[:n]) >= threshold).any())
 
 
-def good_crops(crops: Boxes, opinions: ArrayLike, good: float) -> Boxes:
-    """Crops of opinion *good* or more; where there is none, those of the highest (set prediction)."""
-    actual = np.asarray(opinions, np.float64)
-    return crops[actual >= min(good, actual.max())]
+def good_crops(crops: Boxes, mos: ArrayLike, threshold: float) -> Boxes:
+    """Select the crops with a MOS of at least *threshold* or, if there are none, those with the highest MOS.
+
+    These are the good crops of set prediction.
+    """
+    actual = np.asarray(mos, np.float64)
+    return crops[actual >= min(threshold, actual.max())]
 
 
 def average_precision(
-    found: Sequence[Boxes],
+    predicted: Sequence[Boxes],
     scores: Sequence[NDArray[np.float32]],
-    truth: Sequence[Boxes],
+    targets: Sequence[Boxes],
     threshold: float,
     top: int,
 ) -> float:
-    """COCO's average precision at one IoU over all photos.
+    """Compute COCO's average precision over all photos at one IoU threshold.
 
-    The first *top* boxes of every photo are pooled, highest score first. In each photo, in the same order, a box is
-    matched with the true one of the highest IoU that is still free. The precision at a recall is the best at that
-    recall or a higher one, and its mean over :data:`RECALL_POINTS` recalls is the result.
+    The first *top* predictions of all photos are sorted by score. In this order, each is matched with the free target
+    of its photo that has the highest IoU. The interpolated precision at a recall is the highest precision at this or a
+    higher recall. The result is its mean over :data:`RECALL_POINTS` recall values.
 
     Args:
-        found: of each photo ``[K, 4]``, best first.
-        scores: of each photo ``[K]``; here, unlike elsewhere, compared between photos.
-        truth: of each photo ``[M, 4]``.
-        threshold: IoU that a match needs.
-        top: boxes a photo that count.
+        predicted: of each photo, ``[K, 4]``, best first.
+        scores: of each photo, ``[K]``. Unlike elsewhere, they are compared across photos.
+        targets: of each photo, ``[M, 4]``.
+        threshold: minimum IoU of a match.
+        top: number of predictions per photo to look at.
     """
     matched, confidence = [], []
-    for boxes, values, actual in zip(found, scores, truth, strict=True):
+    for boxes, values, true_boxes in zip(predicted, scores, targets, strict=True):
         order = _descending(values[:top])
-        matched.append(_matched(boxes[order], actual, threshold))
+        matched.append(_matched(boxes[order], true_boxes, threshold))
         confidence.append(values[order])
-    total = sum(len(actual) for actual in truth)
+    total = sum(len(true_boxes) for true_boxes in targets)
     hits = np.concatenate(matched)[_descending(np.concatenate(confidence))]
     if not total or not len(hits):
         return 0.0
@@ -199,14 +209,14 @@ def average_precision(
     return float(envelope[np.searchsorted(recall, np.linspace(0, 1, RECALL_POINTS), side="left")].mean())
 
 
-def _matched(found: Boxes, truth: Boxes, threshold: float) -> NDArray[np.bool_]:
-    """Whether each box ``[K, 4]``, in order, finds a true one ``[M, 4]`` that none before it has taken."""
-    similarity = bx.iou(found.astype(np.float64), truth.astype(np.float64))
-    free, hits = np.ones(len(truth), bool), np.zeros(len(found), bool)
-    for index in range(len(found)):
-        candidates = np.where(free, similarity[index], -1)
-        if len(truth) and candidates.max() >= threshold:
+def _matched(predicted: Boxes, targets: Boxes, threshold: float) -> NDArray[np.bool_]:
+    """Match predictions ``[K, 4]`` in order, each with a target ``[M, 4]`` that is still free."""
+    iou = bx.iou(predicted.astype(np.float64), targets.astype(np.float64))
+    is_free, hits = np.ones(len(targets), bool), np.zeros(len(predicted), bool)
+    for index in range(len(predicted)):
+        candidates = np.where(is_free, iou[index], -1)
+        if len(targets) and candidates.max() >= threshold:
             hits[index] = True
-            # Of several of the same IoU the last, as COCO does.
-            free[len(truth) - 1 - np.argmax(candidates[::-1])] = False
+            # Among targets with equal IoU, COCO matches the last.
+            is_free[len(targets) - 1 - np.argmax(candidates[::-1])] = False
     return hits

@@ -1,6 +1,6 @@
-"""The plots of the papers: what a model's crops have in common, seen over a whole data set.
+"""The papers' plots, which compare a model's predictions with people's choices over a whole data set.
 
-Needs matplotlib and, for the map of boundary features, scikit-learn; both come with the extra ``torch``.
+Requires matplotlib and, for the map of boundary features, scikit-learn. The extra ``torch`` installs both.
 """
 
 from __future__ import annotations
@@ -26,154 +26,162 @@ if TYPE_CHECKING:
 
 SIDES = ("left", "top", "right", "bottom")
 BINS = 10
-"""Of a side's location, in the plot of errors."""
-NEAR_IOU = 0.85
-"""A proposal has the quality of a scored crop that it overlaps by this IoU (set prediction, section 3.2.1)."""
-FEWEST_POINTS, MOST_POINTS = 8, 1000
-"""Photos from which on a map of their boundary features says anything, and at most so many of them are in it."""
+"""Bins of the position of a side in the plot of errors: tenths of the photo."""
+QUALITY_IOU = 0.85
+"""Minimum IoU of a proposal with a scored crop to have the same quality (set prediction, section 3.2.1)."""
+MIN_POINTS = 8
+"""Minimum number of photos for a map of boundary features. Fewer would show no structure."""
+MAX_POINTS = 1000
+"""Maximum number of photos in that map. Exact t-SNE takes quadratic time."""
+MAX_PERPLEXITY = 30.0
+"""Maximum perplexity of t-SNE: scikit-learn's default. It must be less than the number of points."""
 
 
 @dataclass
-class Inside:
-    """What the plots need of a model beside its predictions; :meth:`look` is called with every photo."""
+class PlotRecorder:
+    """Records what the plots need besides predictions. Call :meth:`record` with every photo."""
 
     engine: Engine
     best: list[NDArray[np.float32]] = field(default_factory=list)
-    """The best crop ``[4]`` of each photo looked at."""
+    """Best crop ``[4]`` of each photo."""
     boundaries: list[NDArray[np.float32]] = field(default_factory=list)
-    """Boundary features ``[4, D]`` of each of them, if the model has such (CBLNet)."""
+    """Boundary features ``[4, D]`` of each photo, if the model has them (CBLNet)."""
     quality: list[NDArray[np.float32]] = field(default_factory=list)
-    """Of the proposals of each of them, as far as it is known, if the model has several (set prediction)."""
+    """Quality of the proposals of each photo, as far as it is known, if the model has several (set prediction)."""
     validity: list[NDArray[np.float32]] = field(default_factory=list)
-    """The model's confidence in those proposals."""
+    """Confidence of the model in those proposals."""
 
-    def look(self, sample: Sample, features: Features) -> None:
-        """Take what the plots need of one photo."""
+    def record(self, sample: Sample, features: Features) -> None:
+        """Record one photo."""
         self.best.append(best_crop(sample))
         maps = self.engine.maps(features)
         if "boundaries" in maps:
             self.boundaries.append(maps["boundaries"].reshape(4, -1))
-        proposed = self.engine.propose(features)
-        if proposed is not None and len(proposed.boxes) > 1:
-            quality, known = proposal_quality(proposed.boxes, sample)
-            self.quality.append(quality[known])
-            self.validity.append(proposed.confidence[known])
+        proposals = self.engine.propose(features)
+        if proposals is not None and len(proposals.boxes) > 1:
+            quality, is_known = proposal_quality(proposals.boxes, sample)
+            self.quality.append(quality[is_known])
+            self.validity.append(proposals.confidence[is_known])
 
 
 def best_crop(sample: Sample) -> NDArray[np.float32]:
-    """The crop ``[4]`` that people liked best: the first of several, where none has a score."""
-    first = 0 if sample.scores is None else int(np.argmax(sample.scores))
-    return sample.boxes[first].astype(np.float32)
+    """Return the crop ``[4]`` with the highest score or, without scores, the first best crop."""
+    index = 0 if sample.scores is None else int(np.argmax(sample.scores))
+    return sample.boxes[index].astype(np.float32)
 
 
 def proposal_quality(proposals: Boxes, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Quality ``[K]`` of proposals, and of which it is known.
+    """Rate proposals by people's choices.
 
-    With scored crops that of the crop which a proposal overlaps most, if by :data:`NEAR_IOU` or more. With best crops
-    the IoU with the nearest one, on the same scale: ``1 + 4 · IoU``.
+    If crops have scores, the quality of a proposal is the score of the crop with the highest IoU, and is known if that
+    IoU is at least :data:`QUALITY_IOU`. Otherwise it is ``1 + 4 · IoU`` with the nearest best crop, on the same scale.
+
+    Returns:
+        Quality ``[K]``, and ``[K]`` True where it is known.
     """
     overlap = bx.iou(proposals, sample.boxes)
     if sample.scores is None:
         return 1 + 4 * overlap.max(axis=1), np.ones(len(proposals), bool)
-    return sample.scores[overlap.argmax(axis=1)], overlap.max(axis=1) >= NEAR_IOU
+    return sample.scores[overlap.argmax(axis=1)], overlap.max(axis=1) >= QUALITY_IOU
 
 
-def draw(
-    folder: Path, samples: Sequence[Sample], predictions: Sequence[Prediction], inside: Inside | None = None
+def draw_plots(
+    folder: Path, samples: Sequence[Sample], predictions: Sequence[Prediction], recorder: PlotRecorder | None = None
 ) -> list[Path]:
-    """Draw every plot that the predictions and the model allow.
+    """Draw every plot for which there is data.
 
-    - ``boundaries.png``: predicted against true location of each side, with the mean of the true ones: a trivial
-      solution predicts the mean whatever the photo (CBLNet, Figure 2 a and b).
-    - ``errors.png``: error over the true location, and how many sides lie there (Figure 2 c to f).
-    - ``features.png``: boundary features in two dimensions by t-SNE, colored by the location of the side, the lighter
-      the nearer to the photo's edge (Figure 6); CBLNet only.
-    - ``validity.png``: confidence over quality of every proposal (set prediction, Figure 7); set prediction only.
+    - ``boundaries.png``: predicted over true position of each side, with the mean of the true positions. A trivial
+      model predicts this mean for every photo (CBLNet, Figure 2 a and b).
+    - ``errors.png``: mean error over true position, and the number of sides there (CBLNet, Figure 2 c to f).
+    - ``features.png``: boundary features in two dimensions by t-SNE, colored by the distance of the side from the
+      photo's edge (CBLNet, Figure 6). CBLNet only.
+    - ``validity.png``: confidence over quality of every proposal (set prediction, Figure 7). Set prediction only.
 
     Args:
-        folder: is made if it does not exist.
-        samples: the photos.
-        predictions: one for each.
-        inside: of the model; None for predictions from a file.
+        folder: folder for the plots. It is created if it does not exist.
+        samples: photos.
+        predictions: one for each photo.
+        recorder: records of the model, or None for predictions from a file.
 
     Returns:
-        The files written.
+        Paths of the files written.
 
     Raises:
-        AutocropError: there is nothing to draw.
+        AutocropError: there is no data for any plot.
     """
-    both = [(best_crop(s), p.boxes[0]) for s, p in zip(samples, predictions, strict=True) if len(p.boxes)]
+    pairs = [(best_crop(s), p.boxes[0]) for s, p in zip(samples, predictions, strict=True) if len(p.boxes)]
     plots: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {}
-    if both:
-        truth, found = (np.stack(part) for part in zip(*both, strict=True))
-        plots["boundaries"] = (_boundaries, (truth, found))
-        plots["errors"] = (_errors, (truth, found))
-    if inside is not None and len(inside.boundaries) >= FEWEST_POINTS:
-        plots["features"] = (_features, (np.stack(inside.best), np.stack(inside.boundaries)))
-    if inside is not None and inside.validity:
-        plots["validity"] = (_validity, (np.concatenate(inside.quality), np.concatenate(inside.validity)))
+    if pairs:
+        targets, predicted = (np.stack(part) for part in zip(*pairs, strict=True))
+        plots["boundaries"] = (_plot_boundaries, (targets, predicted))
+        plots["errors"] = (_plot_errors, (targets, predicted))
+    if recorder is not None and len(recorder.boundaries) >= MIN_POINTS:
+        plots["features"] = (_plot_features, (np.stack(recorder.best), np.stack(recorder.boundaries)))
+    if recorder is not None and recorder.validity:
+        plots["validity"] = (_plot_validity, (np.concatenate(recorder.quality), np.concatenate(recorder.validity)))
     if not plots:
-        raise AutocropError("There is nothing to plot: no box was found. With gaicd and cpc, add --top 1.")
+        raise AutocropError("There is nothing to plot because no boxes were predicted. For gaicd and cpc, add --top 1.")
     folder.mkdir(parents=True, exist_ok=True)
-    return [_drawn(folder / f"{name}.png", paint, values) for name, (paint, values) in plots.items()]
+    return [_draw(folder / f"{name}.png", plot, data) for name, (plot, data) in plots.items()]
 
 
-def _drawn(path: Path, paint: Callable[..., None], values: tuple[Any, ...]) -> Path:
+def _draw(path: Path, plot: Callable[..., None], data: tuple[Any, ...]) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = 1 if paint is _validity else 4
-    figure = Figure(figsize=(16, 4.6) if panels == 4 else (6, 4.6), layout="constrained")
+    panels = 1 if plot is _plot_validity else len(SIDES)
+    figure = Figure(figsize=(6, 4.6) if panels == 1 else (16, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, panels, squeeze=False)[0]
-    paint(axes, *values)
+    plot(axes, *data)
     figure.savefig(path, dpi=100)
     return path
 
 
-def _boundaries(axes: Sequence[Axes], truth: Boxes, found: Boxes) -> None:
+def _plot_boundaries(axes: Sequence[Axes], targets: Boxes, predicted: Boxes) -> None:
     for side, panel in enumerate(axes):
-        actual, said = truth[:, side], found[:, side]
+        true_position, position = targets[:, side], predicted[:, side]
         panel.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="as people did")
-        panel.axhline(actual.mean(), color="tab:orange", linestyle="--", label="always the mean")
-        panel.scatter(actual, said, s=10, alpha=0.5, color="tab:blue")
-        panel.set(title=f"{SIDES[side]} (r = {metrics.pearson(said, actual):.2f})", xlabel="people", xlim=(-0.03, 1.03))
+        panel.axhline(true_position.mean(), color="tab:orange", linestyle="--", label="always the mean")
+        panel.scatter(true_position, position, s=10, alpha=0.5, color="tab:blue")
+        correlation = metrics.pearson(position, true_position)
+        panel.set(title=f"{SIDES[side]} (r = {correlation:.2f})", xlabel="people", xlim=(-0.03, 1.03))
         panel.set(ylim=(-0.03, 1.03), aspect="equal")
     axes[0].set_ylabel("model")
     axes[0].legend(fontsize="small")
 
 
-def _errors(axes: Sequence[Axes], truth: Boxes, found: Boxes) -> None:
+def _plot_errors(axes: Sequence[Axes], targets: Boxes, predicted: Boxes) -> None:
     edges = np.linspace(0, 1, BINS + 1)
     for side, panel in enumerate(axes):
-        place = np.clip((truth[:, side] * BINS).astype(int), 0, BINS - 1)
-        error = np.abs(found[:, side] - truth[:, side])
-        count = np.bincount(place, minlength=BINS)
-        mean = np.bincount(place, error, minlength=BINS) / np.maximum(count, 1)
+        bins = np.clip((targets[:, side] * BINS).astype(int), 0, BINS - 1)
+        error = np.abs(predicted[:, side] - targets[:, side])
+        count = np.bincount(bins, minlength=BINS)
+        mean = np.bincount(bins, error, minlength=BINS) / np.maximum(count, 1)
         panel.bar(edges[:-1], count, 1 / BINS, align="edge", color="0.85", label="photos")
         panel.set(title=SIDES[side], xlabel="people's location", xlim=(0, 1))
-        second = panel.twinx()
-        there = count > 0
-        second.plot(edges[:-1][there] + 0.5 / BINS, mean[there], marker="o", color="tab:red")
-        second.set_ylim(0, max(0.05, 1.1 * float(mean.max())))
-        second.tick_params(axis="y", colors="tab:red")
+        error_axis = panel.twinx()
+        has_photos = count > 0
+        error_axis.plot(edges[:-1][has_photos] + 0.5 / BINS, mean[has_photos], marker="o", color="tab:red")
+        error_axis.set_ylim(0, max(0.05, 1.1 * float(mean.max())))
+        error_axis.tick_params(axis="y", colors="tab:red")
         if side == len(axes) - 1:
-            second.set_ylabel("mean error, as a share of the photo", color="tab:red")
+            error_axis.set_ylabel("mean error, as a share of the photo", color="tab:red")
     axes[0].set_ylabel("photos")
 
 
-def _features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.float32]) -> None:
+def _plot_features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.float32]) -> None:
     from sklearn.manifold import TSNE
 
-    if len(best) > MOST_POINTS:
-        chosen = np.random.default_rng(0).permutation(len(best))[:MOST_POINTS]
+    if len(best) > MAX_POINTS:
+        chosen = np.random.default_rng(0).permutation(len(best))[:MAX_POINTS]
         best, boundaries = best[chosen], boundaries[chosen]
     inset = np.abs(best - [0, 0, 1, 1])
-    perplexity = min(30.0, (len(best) - 1) / 3)
+    perplexity = min(MAX_PERPLEXITY, (len(best) - 1) / 3)
     for side, panel in enumerate(axes):
         values = boundaries[:, side]
         unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-        # Exact: scikit-learn's Barnes-Hut tree crashes the process where points coincide.
+        # The exact method, because scikit-learn's Barnes-Hut tree crashes the process if points coincide.
         flat = TSNE(perplexity=perplexity, init="random", method="exact", random_state=0).fit_transform(unit)
         points = panel.scatter(
             flat[:, 0], flat[:, 1], c=inset[:, side], s=12, cmap="viridis_r", vmin=0, vmax=inset.max()
@@ -182,7 +190,7 @@ def _features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.float32]
     axes[-1].figure.colorbar(points, ax=axes[-1], label="distance of people's side from the photo's")
 
 
-def _validity(axes: Sequence[Axes], quality: NDArray[np.float32], validity: NDArray[np.float32]) -> None:
+def _plot_validity(axes: Sequence[Axes], quality: NDArray[np.float32], validity: NDArray[np.float32]) -> None:
     axes[0].scatter(quality, validity, s=6, alpha=0.3)
     title = f"{len(quality)} proposals (r = {metrics.pearson(validity, quality):.2f})"
     axes[0].set(title=title, xlabel="quality, 1 to 5", ylabel="validity", xlim=(0.9, 5.1), ylim=(0, 1.02))

@@ -1,7 +1,6 @@
-"""What a model says about the photos of a data set, and the file that keeps it. docs/metrics.md has the format.
+"""Predictions of a model for the photos of a data set, and their file format, which ``docs/metrics.md`` describes.
 
-Measuring goes through here whoever made the boxes: our own models hand their :class:`Prediction` to
-:mod:`autocrop.evaluate` directly, any other program by way of the file.
+Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file.
 """
 
 from __future__ import annotations
@@ -20,52 +19,113 @@ from autocrop.errors import AutocropError
 from autocrop.geometry.boxes import Boxes, as_boxes
 from autocrop.images import write_atomically
 
-NAMED = 5
-"""Photos that a message names; the rest are counted."""
-OUTSIDE = 1e-3
-"""Share of the photo's side by which a box may stick out; it is clipped."""
-SAME_CROP = 0.01
-"""Share of the photo's side by which an annotated crop may differ from the data set's: rounding to pixels."""
+MAX_NAMES = 5
+"""Maximum number of photos that a message lists by name."""
+BOX_TOLERANCE = 1e-3
+"""Rounding tolerance: how far a box may reach beyond the photo, relative to its side, before it is clipped."""
+CROP_TOLERANCE = 0.01
+"""Tolerance for rounding to pixels: how far an annotated crop may differ from the data set's, relative to the
+photo's side."""
 
 
 class PredictionError(AutocropError):
-    """A file of predictions that cannot be scored; the message says which line or photo is at fault."""
+    """A file of predictions that cannot be used. The message names the line or the photos."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one photo. Boxes are normalized xyxy."""
+    """Crops and scores that a model predicts for one photo. Boxes are normalized xyxy."""
 
     name: str
     """File name of the photo."""
     boxes: Boxes
-    """``[K, 4]``: crops it found, best first; K may be 0."""
+    """Predicted crops ``[K, 4]``, best first. K may be 0."""
     scores: NDArray[np.float32]
-    """``[K]``: of *boxes*."""
+    """Scores ``[K]`` of *boxes*."""
     annotated: NDArray[np.float32] | None = None
-    """``[N]``: scores of the sample's annotated crops, in their order; None where it did not score them."""
+    """Scores ``[N]`` of the sample's annotated crops, in their order, or None if they were not scored."""
     pairs: NDArray[np.float32] | None = None
-    """``[P, 2]``: scores of the sample's voted pairs."""
+    """Scores ``[P, 2]`` of the sample's voted pairs, or None if they were not scored."""
     error: str | None = None
-    """Why there is nothing: the photo could not be read."""
+    """Reason why the photo could not be read, or None."""
 
 
-def nothing(name: str, error: str | None = None) -> Prediction:
-    """A prediction without boxes."""
+def empty_prediction(name: str, error: str | None = None) -> Prediction:
+    """Return a prediction without boxes."""
     return Prediction(name, np.empty((0, 4), np.float32), np.empty(0, np.float32), error=error)
 
 
 def save_predictions(path: Path, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> None:
-    """Write one JSON object a line and photo, from which :func:`load_predictions` makes the very same predictions.
+    """Write predictions as JSON lines, one per photo. :func:`load_predictions` restores them exactly.
 
     Raises:
         AutocropError: the file cannot be written.
     """
-    rows = [_row(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
+    rows = [_to_row(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def _row(sample: Sample, prediction: Prediction) -> dict[str, Any]:
+def load_predictions(path: Path, samples: Sequence[Sample]) -> list[Prediction]:
+    """Read a JSON lines file that has a line for every photo. Lines about other photos are ignored.
+
+    Returns:
+        One prediction per sample, in the order of the samples.
+
+    Raises:
+        PredictionError: the file cannot be read, a line is not valid, or a photo has no line.
+    """
+    by_name = {sample.name: sample for sample in samples}
+    first_line: dict[str, int] = {}
+    predictions: dict[str, Prediction] = {}
+    for number, row in _read_rows(path):
+        name = row.get("name")
+        if not isinstance(name, str) or not name:
+            raise PredictionError(f"Line {number} of {path} has no 'name', the file name of the photo.")
+        name = Path(name).name
+        if name in first_line:
+            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both about {name}.")
+        first_line[name] = number
+        if name in by_name:
+            try:
+                predictions[name] = _from_row(row, by_name[name])
+            except (ValueError, TypeError) as error:
+                raise PredictionError(f"Line {number} of {path}, about {name}: {error}") from error
+    missing = [name for name in by_name if name not in predictions]
+    if missing:
+        raise PredictionError(
+            f"{path} has no line about {len(missing)} of the {len(by_name)} photos: {summarize_names(missing)}. "
+            'Write a line about failed photos, too: {"name": "...", "error": "..."}.'
+        )
+    return [predictions[sample.name] for sample in samples]
+
+
+def summarize_names(names: Sequence[str]) -> str:
+    """List the first few names and the number of the others."""
+    others = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + others
+
+
+def check_all_or_none(names: Sequence[str], present: Sequence[bool], what: str) -> bool:
+    """Check that something is present for all photos or for none.
+
+    Args:
+        names: names of the photos.
+        present: for each photo, True if it is present.
+        what: what is present, for the message.
+
+    Returns:
+        True if it is present for all photos, of which there is at least one.
+
+    Raises:
+        AutocropError: it is present for some photos only.
+    """
+    if any(present) and not all(present):
+        missing = [name for name, has in zip(names, present, strict=True) if not has]
+        raise AutocropError(f"{len(missing)} of {len(names)} photos have no {what}, for example {missing[0]}.")
+    return all(present) and bool(names)
+
+
+def _to_row(sample: Sample, prediction: Prediction) -> dict[str, Any]:
     row: dict[str, Any] = {"name": prediction.name}
     if prediction.error is not None:
         return row | {"error": prediction.error}
@@ -77,50 +137,8 @@ def _row(sample: Sample, prediction: Prediction) -> dict[str, Any]:
     return row
 
 
-def load_predictions(path: Path, samples: Sequence[Sample]) -> list[Prediction]:
-    """Read a file of predictions, by whatever program, for the photos of *samples*.
-
-    Rows about other photos are passed over.
-
-    Returns:
-        One prediction a sample, in the order of the samples.
-
-    Raises:
-        PredictionError: the file cannot be read, a line is damaged or does not fit its photo, or a photo has none.
-    """
-    by_name = {sample.name: sample for sample in samples}
-    found: dict[str, Prediction] = {}
-    first_line: dict[str, int] = {}
-    for number, row in _rows(path):
-        name = row.get("name")
-        if not isinstance(name, str) or not name:
-            raise PredictionError(f"Line {number} of {path} has no 'name': the photo's file name.")
-        name = Path(name).name
-        if name in first_line:
-            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both about {name}.")
-        first_line[name] = number
-        if name in by_name:
-            try:
-                found[name] = _prediction(row, by_name[name])
-            except (ValueError, TypeError) as error:
-                raise PredictionError(f"Line {number} of {path}, about {name}: {error}") from error
-    missing = [name for name in by_name if name not in found]
-    if missing:
-        raise PredictionError(
-            f"{path} has no line about {len(missing)} of the {len(by_name)} photos: {named(missing)}. A photo that a "
-            'program failed on gets a line, too: {"name": "...", "error": "..."}.'
-        )
-    return [found[sample.name] for sample in samples]
-
-
-def named(names: Sequence[str]) -> str:
-    """The first few of *names*, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON lines file with the numbers of their lines, from 1."""
+def _read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Read the objects of a JSON lines file with their line numbers, from 1."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
@@ -132,42 +150,46 @@ def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise PredictionError(f"Line {number} of {path} is no JSON ({error}).") from error
+            raise PredictionError(f"Line {number} of {path} is not valid JSON ({error}).") from error
         if not isinstance(row, dict):
-            raise PredictionError(f"Line {number} of {path} is no JSON object.")
+            raise PredictionError(f"Line {number} of {path} is not a JSON object.")
         rows.append((number, row))
     return rows
 
 
-def _prediction(row: dict[str, Any], sample: Sample) -> Prediction:
+def _from_row(row: dict[str, Any], sample: Sample) -> Prediction:
     if row.get("error") is not None:
-        return nothing(sample.name, str(row["error"]))
-    size = _size(row)
-    boxes = _boxes(row.get("boxes") or [], size, "boxes")
-    # Without scores the rank says which box is better.
-    scores = _numbers(row["scores"], "scores") if row.get("scores") is not None else -np.arange(len(boxes), dtype="f4")
+        return empty_prediction(sample.name, str(row["error"]))
+    size = _photo_size(row)
+    boxes = _to_boxes(row.get("boxes") or [], size, "boxes")
+    if row.get("scores") is not None:
+        scores = _to_numbers(row["scores"], "scores")
+    else:
+        scores = -np.arange(len(boxes), dtype=np.float32)  # boxes are sorted, best first
     if scores.shape != (len(boxes),):
         raise ValueError(f"{scores.size} scores for {len(boxes)} boxes.")
-    return Prediction(sample.name, boxes, scores, _annotated(row, sample, size), _pairs(row, sample))
+    return Prediction(sample.name, boxes, scores, _annotated_scores(row, sample, size), _pair_scores(row, sample))
 
 
-def _annotated(row: dict[str, Any], sample: Sample, size: tuple[float, float] | None) -> NDArray[np.float32] | None:
+def _annotated_scores(
+    row: dict[str, Any], sample: Sample, size: tuple[float, float] | None
+) -> NDArray[np.float32] | None:
     if row.get("annotated_scores") is None or sample.scores is None:
         return None
-    scores = _numbers(row["annotated_scores"], "annotated_scores")
+    scores = _to_numbers(row["annotated_scores"], "annotated_scores")
     if scores.shape != (len(sample.boxes),):
         raise ValueError(f"{scores.size} annotated_scores, but the data set has {len(sample.boxes)} scored crops.")
     if row.get("annotated") is not None:
-        crops = _boxes(row["annotated"], size, "annotated")
-        if crops.shape != sample.boxes.shape or np.abs(crops - sample.boxes).max() > SAME_CROP:
-            raise ValueError("the crops in 'annotated' are not those of the data set, or in another order.")
+        crops = _to_boxes(row["annotated"], size, "annotated")
+        if crops.shape != sample.boxes.shape or np.abs(crops - sample.boxes).max() > CROP_TOLERANCE:
+            raise ValueError("the crops in 'annotated' are not those of the data set, or are in another order.")
     return scores
 
 
-def _pairs(row: dict[str, Any], sample: Sample) -> NDArray[np.float32] | None:
+def _pair_scores(row: dict[str, Any], sample: Sample) -> NDArray[np.float32] | None:
     if row.get("pair_scores") is None or sample.votes is None:
         return None
-    scores = _numbers(row["pair_scores"], "pair_scores")
+    scores = _to_numbers(row["pair_scores"], "pair_scores")
     if scores.shape != sample.votes.counts.shape:
         raise ValueError(
             f"pair_scores of shape {list(scores.shape)}, but the data set has {len(sample.votes.counts)} pairs."
@@ -175,35 +197,36 @@ def _pairs(row: dict[str, Any], sample: Sample) -> NDArray[np.float32] | None:
     return scores
 
 
-def _size(row: dict[str, Any]) -> tuple[float, float] | None:
-    """(width, height) that the row's boxes are in pixels of; None where they are normalized."""
+def _photo_size(row: dict[str, Any]) -> tuple[float, float] | None:
+    """Return the (width, height) that a row's boxes refer to, or None if they are normalized."""
     if "width" not in row and "height" not in row:
         return None
-    sides = [row.get(side) for side in ("width", "height")]
-    if not all(isinstance(side, int | float) and side > 1 for side in sides):
-        raise ValueError("'width' and 'height' must both be there, as numbers of pixels, or neither.")
-    return float(sides[0]), float(sides[1])  # type: ignore[arg-type]
+    width, height = row.get("width"), row.get("height")
+    if not (isinstance(width, int | float) and isinstance(height, int | float) and width > 1 and height > 1):
+        raise ValueError("'width' and 'height' must both be numbers of pixels, or both be left out.")
+    return float(width), float(height)
 
 
-def _boxes(value: Any, size: tuple[float, float] | None, key: str) -> Boxes:
-    array = _numbers(value, key)
+def _to_boxes(value: Any, size: tuple[float, float] | None, key: str) -> Boxes:
+    array = _to_numbers(value, key)
     if not array.size:
         return np.empty((0, 4), np.float32)
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"'{key}' must be a list of [left, top, right, bottom].")
     if size is not None:
         array = (array.astype(np.float64) / np.tile(size, 2)).astype(np.float32)
-    if array.min() < -OUTSIDE or array.max() > 1 + OUTSIDE:
-        of = "pixels of a photo of that width and height" if size else "in [0, 1] unless the line has width and height"
-        raise ValueError(f"a box in '{key}' leaves the photo. Boxes are {of}.")
+    if array.min() < -BOX_TOLERANCE or array.max() > 1 + BOX_TOLERANCE:
+        in_pixels = "Boxes are in pixels of a photo with this 'width' and 'height'."
+        hint = in_pixels if size is not None else "Add 'width' and 'height' if boxes are in pixels."
+        raise ValueError(f"a box in '{key}' reaches beyond the photo. {hint}")
     return as_boxes(np.clip(array, 0, 1))
 
 
-def _numbers(value: Any, key: str) -> NDArray[np.float32]:
+def _to_numbers(value: Any, key: str) -> NDArray[np.float32]:
     try:
         array = np.array(value, np.float32)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"'{key}' does not hold numbers, or rows of different length.") from error
+        raise ValueError(f"'{key}' contains something other than numbers, or rows of different lengths.") from error
     if not np.isfinite(array).all():
-        raise ValueError(f"'{key}' has numbers that are not finite.")
+        raise ValueError(f"'{key}' contains numbers that are not finite.")
     return array

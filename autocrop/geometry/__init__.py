@@ -1,1 +1,1 @@
-"""Geometry of boxes in numpy: boxes, aspect ratios, candidate crops, proposals, and composition patterns."""
+"""Numpy geometry: boxes, aspect ratios, candidate crops, proposals, and composition patterns."""

@@ -1,8 +1,8 @@
 """Box geometry in numpy.
 
-Boxes are float32 arrays ``[N, 4]`` of (left, top, right, bottom), normalized to [0, 1] of the upright photo, so
-that one box means the same thing in a thumbnail and in the full-size file. Only :func:`to_pixels`,
-:func:`from_pixels` and :func:`exact_ratio_pixels` know about pixels.
+Boxes are float32 arrays ``[N, 4]`` of (left, top, right, bottom), normalized to [0, 1] of the upright photo. The same
+box is valid in a thumbnail and in the full-size file. Only :func:`to_pixels`, :func:`from_pixels` and
+:func:`exact_ratio_pixels` deal with pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FULL_FRAME: Boxes = np.array([[0, 0, 1, 1]], np.float32)
 
 
 def as_boxes(boxes: ArrayLike) -> Boxes:
-    """Validate *boxes* and return them as float32 ``[N, 4]``.
+    """Validate boxes and convert them to float32 ``[N, 4]``.
 
     Raises:
         ValueError: the shape is not ``[N, 4]``, a coordinate is not finite, or a box has no area.
@@ -38,12 +38,12 @@ def as_boxes(boxes: ArrayLike) -> Boxes:
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
-    """Share of the photo inside each box, ``[N]``."""
+    """Compute the share of the photo inside each box, ``[N]``."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Intersection over union of every box of *a* ``[N, 4]`` with every box of *b* ``[M, 4]``, ``[N, M]``."""
+    """Compute the intersection over union of all pairs of boxes: ``[N, 4]`` and ``[M, 4]`` → ``[N, M]``."""
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
     overlap = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
@@ -52,12 +52,12 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
 
 
 def flip(boxes: Boxes) -> Boxes:
-    """The boxes in the photo mirrored left to right. Left and right swap, so that left stays below right."""
+    """Mirror boxes left to right. The left and right sides swap, so that left stays less than right."""
     return np.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], axis=1)
 
 
 def shift_inside(boxes: Boxes) -> Boxes:
-    """Move boxes that stick out back into the photo without changing their size; drop those too large to fit."""
+    """Move boxes into the photo without changing their size. Drop boxes that are too large to fit."""
     size = boxes[:, 2:] - boxes[:, :2]
     fits = (size <= 1 + 1e-6).all(axis=1)
     size = np.minimum(size[fits], 1)
@@ -65,60 +65,60 @@ def shift_inside(boxes: Boxes) -> Boxes:
     return np.concatenate([top_left, top_left + size], axis=1).astype(np.float32)
 
 
-def suppress(boxes: Boxes, scores: NDArray[np.float32], threshold: float, limit: int) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression.
+def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float, limit: int) -> NDArray[np.intp]:
+    """Apply greedy non-maximum suppression.
 
     Args:
-        boxes: ``[N, 4]``.
-        scores: ``[N]``, higher is better.
-        threshold: a box whose IoU with a better one that was kept exceeds this is dropped.
-        limit: stop after this many.
+        boxes: boxes ``[N, 4]``.
+        scores: scores ``[N]``, higher is better.
+        threshold: largest IoU that two selected boxes may have.
+        limit: largest number of boxes to select.
 
     Returns:
-        Indices of the boxes kept, best first, at most *limit*.
+        Indices of the selected boxes, best first.
     """
-    kept: list[int] = []
+    selected: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
-        if len(kept) == limit:
+        if len(selected) == limit:
             break
-        if not kept or iou(boxes[[index]], boxes[kept]).max() <= threshold:
-            kept.append(int(index))
-    return np.array(kept, np.intp)
+        if not selected or iou(boxes[[index]], boxes[selected]).max() <= threshold:
+            selected.append(int(index))
+    return np.array(selected, np.intp)
 
 
 def from_pixels(boxes: ArrayLike, width: int, height: int) -> Boxes:
-    """Pixel boxes ``[N, 4]`` of a photo of *width* by *height* as normalized boxes."""
+    """Normalize pixel boxes ``[N, 4]`` of a photo of *width* by *height* pixels."""
     return (np.asarray(boxes, np.float64).reshape(-1, 4) / (width, height, width, height)).astype(np.float32)
 
 
 def to_pixels(box: ArrayLike, width: int, height: int) -> PixelBox:
-    """One normalized box as whole pixels inside the photo, at least one pixel a side."""
+    """Round one normalized box to whole pixels inside the photo. Each side is at least one pixel long."""
     x1, y1, x2, y2 = np.asarray(box, np.float64) * (width, height, width, height)
     left, top = min(max(round(x1), 0), width - 1), min(max(round(y1), 0), height - 1)
     return left, top, min(max(round(x2), left + 1), width), min(max(round(y2), top + 1), height)
 
 
 def exact_ratio_pixels(box: ArrayLike, width: int, height: int, ratio: tuple[int, int]) -> PixelBox:
-    """The largest pixel box of exactly ``k*a`` by ``k*b`` that fits the found window, centered on it.
+    """Fit the largest pixel box of exactly ``k*a`` by ``k*b`` pixels into a normalized box, and center it there.
 
     Args:
-        box: one normalized box, usually already close to the ratio.
-        width: of the upright photo, in pixels.
-        height: of the upright photo, in pixels.
-        ratio: ``(a, b)``, width to height; reduced to lowest terms here.
+        box: one normalized box, usually close to the ratio already.
+        width: width of the upright photo in pixels.
+        height: height of the upright photo in pixels.
+        ratio: ``(a, b)``, width to height; it need not be in lowest terms.
 
     Raises:
-        ValueError: the photo is smaller than *a* by *b* pixels, so that no such box exists.
+        ValueError: the photo is smaller than *a* by *b* pixels.
     """
     divisor = math.gcd(*ratio)
     a, b = ratio[0] // divisor, ratio[1] // divisor
     if width < a or height < b:
         raise ValueError(
-            f"A photo of {width}x{height} pixels has no crop of exactly {a}:{b}. "
+            f"A photo of {width}x{height} pixels is too small for a crop of exactly {a}:{b}. "
             "Use a ratio in smaller whole numbers, or a larger photo."
         )
     x1, y1, x2, y2 = np.clip(np.asarray(box, np.float64), 0, 1) * (width, height, width, height)
-    # Half a thousandth of a pixel forgives float32: a window meant as 1200 px may arrive as 1199.9999.
+    # The 0.0005 pixels absorb float32 rounding: a side of 1200 pixels may arrive as 1199.9999.
     k = max(1, min(int((x2 - x1 + 5e-4) // a), int((y2 - y1 + 5e-4) // b)))
     left = min(max(round((x1 + x2 - k * a) / 2), 0), width - k * a)
     top = min(max(round((y1 + y2 - k * b) / 2), 0), height - k * b)

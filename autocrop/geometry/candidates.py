@@ -1,6 +1,6 @@
-"""Candidate crops: where the search may look. Pure numpy; every function returns boxes ``[N, 4]`` in [0, 1].
+"""Candidate crops for the search. Every function returns boxes ``[N, 4]`` in [0, 1].
 
-An *aspect* is the width of a photo or crop divided by its height, in pixels.
+An *aspect* is the width of a photo or crop divided by its height, both in pixels.
 """
 
 from __future__ import annotations
@@ -9,82 +9,80 @@ import functools
 
 import numpy as np
 
-from autocrop.geometry.boxes import Boxes, as_boxes, iou, shift_inside, suppress
+from autocrop.geometry.boxes import Boxes, as_boxes, iou, nms, shift_inside
 
-FEWEST_ANCHORS = 20
-"""With fewer grid anchors than this (very wide or tall photos) the aspect rule is dropped."""
+MIN_ANCHORS = 20
+"""If the aspect rule leaves fewer grid anchors than this, as in very wide or tall photos, it is not applied."""
+COARSE_IOU = 0.7
+"""Largest IoU of two coarse anchors. Of the 895 dense anchors, 234 remain."""
+RATIO_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)
+"""Sizes of ratio windows, relative to the largest window that fits."""
 
 
 def grid_anchors(aspect: float) -> Boxes:
-    """Grid anchors of GAIC (Zeng et al., CVPR 2019, section 3.1): at most 90 crops of 12 by 12 cells.
+    """Make the grid anchors of GAIC (Zeng et al., CVPR 2019, section 3.1): at most 90 crops on a grid of 12x12 cells.
 
-    The top-left corner lies on one of 4x4 cell centers, the bottom-right corner on another 4x4. Kept are the crops
-    of at least half the photo whose own aspect lies strictly between 1:2 and 2:1. A panorama would keep hardly
-    any, so the aspect rule is dropped where fewer than :data:`FEWEST_ANCHORS` survive.
+    The top-left corner is one of 4x4 cell centers, and the bottom-right corner is one of another 4x4. A crop must
+    cover at least half of the photo, and its aspect must lie strictly between 1:2 and 2:1. If fewer than
+    :data:`MIN_ANCHORS` crops meet both rules, as in a panorama, the aspect rule does not apply.
     """
     first, last = np.arange(4), np.arange(8, 12)
     x1, y1, x2, y2 = (axis.ravel() for axis in np.meshgrid(first, first, last, last, indexing="ij"))
     large = (x2 - x1) * (y2 - y1) >= 72
-    shape = (x2 - x1) / (y2 - y1) * aspect
-    usual = large & (shape > 0.5 + 1e-6) & (shape < 2 - 1e-6)
-    keep = usual if usual.sum() >= FEWEST_ANCHORS else large
-    return ((np.stack([x1, y1, x2, y2], axis=1)[keep] + 0.5) / 12).astype(np.float32)
+    crop_aspect = (x2 - x1) / (y2 - y1) * aspect
+    regular = large & (crop_aspect > 0.5 + 1e-6) & (crop_aspect < 2 - 1e-6)
+    selected = regular if regular.sum() >= MIN_ANCHORS else large
+    return ((np.stack([x1, y1, x2, y2], axis=1)[selected] + 0.5) / 12).astype(np.float32)
 
 
 @functools.cache
 def dense_anchors() -> Boxes:
-    """The 895 predefined anchors of VPN (Wei et al., CVPR 2018), stage one of ASM-Net's search; read-only.
+    """Make the 895 predefined anchors of VPN (Wei et al., CVPR 2018), which ASM-Net uses in stage one of its search.
 
-    Crops of three aspects and three scales slide over seven photo sizes; a crop whose IoU with an earlier one
-    exceeds 0.85 is dropped. The first is the whole photo.
+    Windows of three aspects and three scales slide over photos of seven sizes. A window is dropped if its IoU with an
+    earlier one exceeds 0.85. The first anchor is the whole photo. The array is read-only because it is cached.
     """
-    sizes = ((800, 600), (600, 800), (500, 400), (400, 500), (500, 500), (1600, 900), (900, 1600))
+    photo_sizes = ((800, 600), (600, 800), (500, 400), (400, 500), (500, 500), (1600, 900), (900, 1600))
     crops = []
-    for width, height in sizes:
+    for width, height in photo_sizes:
         stride = 0.1 * min(width, height)
-        for shape in (4 / 3, 3 / 4, 16 / 9):
+        for crop_aspect in (4 / 3, 3 / 4, 16 / 9):
             for scale in (1.0, 0.8, 0.6):
-                w, h = scale * width, scale * width / shape
+                w, h = scale * width, scale * width / crop_aspect
                 if h > scale * height:
-                    w, h = scale * height * shape, scale * height
+                    w, h = scale * height * crop_aspect, scale * height
                 for x in np.linspace(0, width - w, int(np.ceil((width - w) / stride - 1e-9)) + 1):
                     for y in np.linspace(0, height - h, int(np.ceil((height - h) / stride - 1e-9)) + 1):
                         crops.append((x / width, y / height, (x + w) / width, (y + h) / height))
     boxes = np.minimum(np.array(crops, np.float32), 1)
-    kept = boxes[:1]
+    anchors = boxes[:1]
     for box in boxes[1:, None]:
-        if iou(box, kept).max() <= 0.85:
-            kept = np.concatenate([kept, box])
-    kept.setflags(write=False)
-    return kept
-
-
-COARSE = 0.7
-"""Dense anchors that overlap by more than this IoU are thinned out for stage one: 234 of 895 are left."""
+        if iou(box, anchors).max() <= 0.85:
+            anchors = np.concatenate([anchors, box])
+    anchors.setflags(write=False)
+    return anchors
 
 
 @functools.cache
 def coarse_anchors() -> Boxes:
-    """Candidates of stage one where the model may choose the shape: the dense anchors thinned out; read-only."""
+    """Thin the dense anchors to :data:`COARSE_IOU`: the candidates of stage one of a search without a ratio.
+
+    The array is read-only because it is cached.
+    """
     dense = dense_anchors()
-    coarse = dense[suppress(dense, -np.arange(len(dense), dtype=np.float32), COARSE, len(dense))]
+    coarse = dense[nms(dense, -np.arange(len(dense), dtype=np.float32), COARSE_IOU, len(dense))]
     coarse.setflags(write=False)
     return coarse
 
 
-RATIO_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6)
-"""Sides of ratio windows, as shares of the largest window that fits."""
-
-
 def ratio_windows(aspect: float, ratio: float, sizes: tuple[float, ...] = RATIO_SIZES, steps: int = 8) -> Boxes:
-    """Windows of one aspect ratio: several sizes, each at several places.
+    """Make windows of one aspect ratio in several sizes, each at several positions.
 
     Args:
-        aspect: of the photo.
+        aspect: aspect of the photo.
         ratio: aspect of the windows, in pixels.
-        sizes: sides of the windows, as shares of the largest that fits.
-        steps: a margin as long as the photo's side would get this many steps; a shorter one gets its share, and
-            both of its ends are always included.
+        sizes: sizes of the windows, relative to the largest one that fits.
+        steps: density of the positions: steps per side of the photo. A window always touches both ends of its margin.
     """
     w, h = min(1.0, ratio / aspect), min(1.0, aspect / ratio)
     windows = []
@@ -97,15 +95,15 @@ def ratio_windows(aspect: float, ratio: float, sizes: tuple[float, ...] = RATIO_
 
 
 def _positions(margin: float, steps: int) -> np.ndarray:
-    """Evenly spaced starts in [0, margin], both ends included."""
+    """Space positions evenly in [0, margin], both ends included."""
     return np.linspace(0, margin, max(1, round(margin * steps)) + 1) if margin > 1e-9 else np.zeros(1)
 
 
 def neighbors(boxes: Boxes) -> Boxes:
-    """Crops slightly off the given ones and of the same shape: stage two of ASM-Net's search, with the aspect fixed.
+    """Make small variations of boxes with the same aspect: stage two of ASM-Net's search, with the aspect fixed.
 
-    Centers move by 0 or 4 % of the photo's side in each axis, and sizes change by 0 or 5 %: 27 crops a seed. Those
-    that stick out are moved inside, those too large dropped.
+    Centers move by 0 or 4 % of the photo's side along each axis, and sizes change by 0 or 5 %: 27 variations per box.
+    Variations that reach beyond the photo are moved inside. Those that are too large are dropped.
     """
     boxes = as_boxes(boxes)
     shifts, factors = (-0.04, 0.0, 0.04), (0.95, 1.0, 1.05)

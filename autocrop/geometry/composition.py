@@ -1,8 +1,8 @@
-"""Composition patterns (ASM-Net, Tu et al., AAAI 2020, section 3.1): how a crop is divided, and pooling over the parts.
+"""Composition patterns and composition-aware pooling (ASM-Net, Tu et al., AAAI 2020, section 3.1).
 
-A pattern is a matrix of labels: equal cells of a crop, and to which partition each belongs. Composition-aware pooling
-takes from a score map with one channel a partition, for every cell of a crop, the mean of its partition's channel.
-Summed-area tables make that cost the same for large crops and small ones: thousands of crops take milliseconds.
+A pattern divides a crop into equal cells and assigns each cell to a partition. A score map has one channel per
+partition. Composition-aware pooling averages, in each cell, the channel of the cell's partition. With summed-area
+tables the cost does not depend on the size of a crop: thousands of crops take milliseconds.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from autocrop.geometry.boxes import Boxes
 
 PATTERNS = ("cross-rectangle", "multi-rectangle", "multi-direction", "RxC, such as 1x3 or 5x5")
 CROP_SHAPES = ("rectangle", "circle")
-"""Shapes of crops; a circle is the largest one inside its square box."""
+"""Shapes of crops. A circle is the one inscribed in its square box."""
 CIRCLE_CELLS = 24
-"""A circle is pooled over this many cells a side at least, each weighted by its share inside."""
+"""Smallest number of cells per side over which a circle is pooled. Each cell is weighted by its share of the circle."""
 
 
 def pattern(name: str) -> NDArray[np.int64]:
-    """Labels ``[rows, columns]`` of a composition pattern, from 0; every label is used.
+    """Make the partition labels ``[rows, columns]`` of a composition pattern. Labels start at 0 and have no gaps.
 
     Args:
-        name: ``RxC`` for a grid of R rows and C columns; ``multi-rectangle``, three rings, or ``multi-rectangle-N``;
-            ``multi-direction``, eight sectors; ``cross-rectangle``, three rings in four quadrants.
+        name: ``RxC`` for a grid of R rows and C columns, ``multi-rectangle`` for three rings, ``multi-rectangle-N``
+            for N rings, ``multi-direction`` for eight sectors, or ``cross-rectangle`` for three rings in four
+            quadrants.
 
     Raises:
-        UsageError: there is no such pattern.
+        UsageError: the pattern is unknown.
     """
     if grid := re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", name):
         rows, columns = int(grid[1]), int(grid[2])
@@ -45,31 +46,33 @@ def pattern(name: str) -> NDArray[np.int64]:
     if name == "multi-direction":
         y, x = np.mgrid[:12, :12] - 5.5
         return np.rint(np.arctan2(y, x) / (np.pi / 4)).astype(np.int64) % 8
-    raise UsageError(f"There is no composition pattern '{name}'. Use one of: {', '.join(PATTERNS)}.")
+    raise UsageError(f"Unknown composition pattern '{name}'. Use one of: {', '.join(PATTERNS)}.")
 
 
 def _rings(count: int) -> NDArray[np.int64]:
-    """Concentric frames on a grid of 2*count cells a side; 0 is the innermost."""
+    """Label concentric rings on a square grid of 2*count cells per side; 0 is the innermost."""
     y, x = np.abs(np.mgrid[: 2 * count, : 2 * count] - (count - 0.5))
     return np.maximum(y, x).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Equal cells of a crop: the channel that each reads, and its weight in the crop's score."""
+    """Equal cells of a crop."""
 
     labels: NDArray[np.int64]
-    """``[rows, columns]``."""
+    """Channel of the score map that each cell reads, ``[rows, columns]``."""
     weights: NDArray[np.float64]
-    """``[rows, columns]``, their sum is 1."""
+    """Weight of each cell in the crop's score, ``[rows, columns]``; they sum to 1."""
 
     @classmethod
     def of(cls, labels: NDArray[np.int64], shape: str = "rectangle") -> Cells:
-        """The cells of a pattern; for a circle they are divided further, and weighted by how much of each is inside.
+        """Make the cells of a pattern for a shape of crop.
+
+        The cells of a circle are divided further, and each is weighted by its share inside the circle (eq. 9).
 
         Args:
-            labels: of a pattern.
-            shape: ``rectangle``, or ``circle``, the one inscribed in the crop (eq. 9).
+            labels: labels of a pattern, ``[rows, columns]``.
+            shape: one of :data:`CROP_SHAPES`.
         """
         if shape == "rectangle":
             return cls(labels, np.full(labels.shape, 1 / labels.size))
@@ -80,7 +83,7 @@ class Cells:
 
 
 def _share_inside_circle(rows: int, columns: int, samples: int = 8) -> NDArray[np.float64]:
-    """Share of each of *rows* x *columns* equal cells of a square that lies inside the inscribed circle."""
+    """Compute which share of each cell of a square lies inside the inscribed circle, ``[rows, columns]``."""
     y = (np.arange(rows * samples) + 0.5) / (rows * samples) * 2 - 1
     x = (np.arange(columns * samples) + 0.5) / (columns * samples) * 2 - 1
     inside = y[:, None] ** 2 + x**2 <= 1
@@ -88,7 +91,7 @@ def _share_inside_circle(rows: int, columns: int, samples: int = 8) -> NDArray[n
 
 
 def summed_area_table(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums over all pixels above and left of each corner: ``[L, H, W]`` → ``[L, H + 1, W + 1]``."""
+    """Sum all pixels above and to the left of each pixel corner: ``[L, H, W]`` → ``[L, H + 1, W + 1]``."""
     table = np.zeros((scores.shape[0], scores.shape[1] + 1, scores.shape[2] + 1))
     np.cumsum(scores, axis=1, dtype=np.float64, out=table[:, 1:, 1:])
     np.cumsum(table[:, 1:, 1:], axis=2, out=table[:, 1:, 1:])
@@ -96,14 +99,14 @@ def summed_area_table(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def pooled_scores(table: NDArray[np.float64], boxes: Boxes, cells: Cells) -> NDArray[np.float32]:
-    """Composition-aware pooling, eq. 2: the weighted mean over a crop's cells of the means inside them.
+    """Score crops by composition-aware pooling (eq. 2): the weighted mean of the means inside a crop's cells.
 
-    The cells' edges are rounded to whole pixels; a cell that has none left takes the value of the pixel it is in.
+    The edges of cells are rounded to whole pixels. A cell smaller than a pixel takes the value of the pixel it is in.
 
     Args:
-        table: of the score map, see :func:`summed_area_table`.
-        boxes: ``[N, 4]``.
-        cells: of the model's pattern.
+        table: summed-area table of the score map, from :func:`summed_area_table`.
+        boxes: crops ``[N, 4]``.
+        cells: cells of the model's pattern.
 
     Returns:
         Scores ``[N]``.
@@ -130,14 +133,24 @@ def pooled_scores(table: NDArray[np.float64], boxes: Boxes, cells: Cells) -> NDA
 def cell_edges(
     low: NDArray[np.floating], high: NDArray[np.floating], count: int, size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First pixels, and those behind the last, of *count* equal cells of each interval ``[N]``, both ``[N, count]``."""
-    share = cell_shares(count)
+    """Divide each of N intervals in [0, 1] into *count* equal cells of whole pixels.
+
+    Args:
+        low: lower ends of the intervals, ``[N]``.
+        high: upper ends of the intervals, ``[N]``.
+        count: number of cells.
+        size: number of pixels between 0 and 1.
+
+    Returns:
+        First pixel (inclusive) and last pixel (exclusive) of each cell, both ``[N, count]``.
+    """
+    shares = cell_shares(count)
     low, high = low.astype(np.float64), high.astype(np.float64)
-    edges = np.rint((low[:, None] + (high - low)[:, None] * share) * size).astype(np.int64)
+    edges = np.rint((low[:, None] + (high - low)[:, None] * shares) * size).astype(np.int64)
     start = np.minimum(edges[:, :-1], size - 1)
     return start, np.maximum(edges[:, 1:], start + 1)
 
 
 def cell_shares(count: int) -> NDArray[np.float64]:
-    """Where the edges of *count* equal cells lie in an interval, ``[count + 1]`` from 0 to 1."""
+    """Compute the edges of *count* equal cells of an interval, ``[count + 1]`` from 0 to 1."""
     return np.linspace(0, 1, count + 1)

@@ -1,74 +1,78 @@
-"""Checkpoints of training runs, read back as networks."""
+"""Reading the checkpoints of training runs."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from autocrop.errors import AutocropError
 from autocrop.models import MODELS, CroppingModel
+from autocrop.models.torch_files import load_tensors
 
 LAST, BEST = "last.pt", "best.pt"
+"""File names of the checkpoints that a run writes: after each epoch, and after the epoch with the best metric."""
+CONTENT = {"model", "name", "recipe", "epoch", "data", "metrics"}
+"""Keys of a checkpoint that reading it requires."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of :func:`fit`: ``model`` (state dict), ``name``, ``recipe``, ``epoch``, ``data``, ``metrics``.
+    """Read a checkpoint of a training run.
+
+    Returns:
+        At least ``model`` (state dict), ``name``, ``recipe``, ``epoch``, ``data`` and ``metrics``.
 
     Raises:
-        AutocropError: it does not exist or is no checkpoint.
+        AutocropError: the file does not exist or is not a checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"model", "name", "recipe", "epoch", "data", "metrics"} <= state.keys():
-            raise ValueError("it lacks what a run writes")
+        state = load_tensors(path)
+        if missing := CONTENT - state.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except FileNotFoundError as error:
         raise AutocropError(
-            f"{path} does not exist. A run writes {LAST} when it begins, and {BEST} after an epoch."
+            f"{path} does not exist. A run writes {LAST} when it starts and {BEST} after its first epoch."
         ) from error
     except Exception as error:
-        raise AutocropError(f"{path} is no checkpoint of autocrop ({error}).") from error
+        raise AutocropError(f"{path} is not a checkpoint of autocrop ({error}).") from error
     return state
 
 
 def network_from_checkpoint(path: Path) -> CroppingModel:
-    """The network that a checkpoint holds, in evaluation mode.
+    """Build the network of a checkpoint, in evaluation mode.
 
     Raises:
-        AutocropError: as :func:`load_checkpoint`, or the checkpoint is of a model that this version does not know.
+        AutocropError: the file does not exist, is not a checkpoint, or was written by an incompatible version.
     """
     state = load_checkpoint(path)
     if state["name"] not in MODELS:
-        raise AutocropError(f"{path} holds the model '{state['name']}', which this version of autocrop does not know.")
+        raise AutocropError(f"{path} contains the model '{state['name']}', which this version does not support.")
     network_class = MODELS[state["name"]]
     try:
         network = network_class(network_class.RECIPE(**state["recipe"]))
         network.load_state_dict(state["model"])
     except (TypeError, RuntimeError) as error:
-        raise AutocropError(f"{path} was written by another version of autocrop: {error}.") from error
+        raise AutocropError(f"{path} was written by an incompatible version of autocrop: {error}.") from error
     return network.eval()
 
 
 def initialize(network: CroppingModel, path: Path) -> int:
-    """Fill *network* with what fits of a checkpoint: of autocrop, or any whose names the network knows.
+    """Load the tensors of a checkpoint that fit *network*; the checkpoint may come from another model or project.
 
     Returns:
-        How many tensors it took.
+        Number of tensors loaded.
 
     Raises:
-        AutocropError: the file does not exist, is no checkpoint, or nothing of it fits.
+        AutocropError: the file does not exist, is not a checkpoint, or contains no tensor that fits.
     """
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # DETR's keep their command line
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         state = state.get("model", state)
-        found = network.compatible({name: value for name, value in state.items() if isinstance(value, Tensor)})
+        fitting = network.compatible_state({name: value for name, value in state.items() if isinstance(value, Tensor)})
     except Exception as error:
-        raise AutocropError(f"{path} is no checkpoint that can be read ({error}).") from error
-    if not found:
-        raise AutocropError(f"Nothing in {path} has the name and shape of anything in {network.NAME}.")
-    network.load_state_dict(found, strict=False)
-    return len(found)
+        raise AutocropError(f"{path} is not a readable checkpoint ({error}).") from error
+    if not fitting:
+        raise AutocropError(f"No tensor in {path} matches the name and shape of one in {network.NAME}.")
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)

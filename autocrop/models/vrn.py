@@ -1,6 +1,6 @@
-"""VRN, the View Ranking Network (Pan et al., ICIP 2022): feature splitter and ranking gain loss.
+"""VRN, the View Ranking Network: Discriminate Clearer to Rank Better (Pan et al., ICIP 2022).
 
-Where the paper is silent or cannot be read literally, ``docs/models.md`` says what was decided and why.
+``docs/papers/vrn.md`` explains our decisions where the paper is silent or ambiguous.
 """
 
 from __future__ import annotations
@@ -14,30 +14,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autocrop.models.backbones import Backbone, Pyramid
-from autocrop.models.base import CroppingModel, ScorerRecipe, Views
+from autocrop.models.base import CroppingModel
 from autocrop.models.losses import preference_terms
+from autocrop.models.recipe import ScorerRecipe, bounded
 from autocrop.models.regions import rod_align, roi_align
+from autocrop.models.views import Views
 
 
 @dataclass(frozen=True)
 class VRNRecipe(ScorerRecipe):
-    """Section 4.2 of the paper, which the base's defaults are; the switches are those of its ablation, Table 2."""
+    """Hyper-parameters of section 4.2, with switches for the ablation of Table 2."""
 
-    channels: int = 32
+    channels: int = bounded(32, min=1)
     """Channels of the reduced feature map."""
     splitter: bool = True
-    ranking_gain: float = 3.0
-    """λ of eq. 5; 0 switches the ranking gain loss off."""
-    regression: float = 1.0
-    """Weight of L_v, and of L_i with it."""
+    """Use the feature splitter and the image-wise difference learner."""
+    ranking_gain: float = bounded(3.0, min=0)
+    """λ of eq. 5, the weight of L_r; 0 disables the ranking gain loss."""
+    regression: float = bounded(1.0, min=0)
+    """Weight of L_v and L_i (eq. 5)."""
 
 
 class VRN(CroppingModel):
-    """Photo → fused map → image-wise and view-wise halves; crops are scored on the view-wise half alone."""
+    """View Ranking Network: splits the fused feature map into an image-wise and a view-wise part (Fig. 2).
+
+    The view-wise difference learner (VDL) predicts mean-subtracted MOS. The image-wise difference learner (IDL)
+    predicts the mean MOS and is only used for training.
+    """
 
     NAME = "vrn"
     RECIPE = VRNRecipe
-    # What trained the bundled model; docs/training.md has what else was tried.
+    # Recipe of the bundled model; docs/research/training.md lists the alternatives we tried.
     RECIPES: ClassVar = {
         "fcdb": VRNRecipe(
             optimizer="adamw",
@@ -70,16 +77,17 @@ class VRN(CroppingModel):
         )
 
     def features(self, maps: Pyramid) -> tuple[Tensor, ...]:
-        """View-wise features ``[1, channels, H/16, W/16]``."""
+        """Compute the view-wise feature map ``[1, channels, H/16, W/16]``."""
         return self._split(maps)[:1]
 
     def score(self, features: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
-        """Mean-subtracted MOS of each crop, ``[N]``: the paper's inference without the image-wise learner."""
+        """Predict the mean-subtracted MOS ``[N]`` of each crop, by the VDL alone as in the paper."""
         (view_wise,) = features
-        return self.view_learner(torch.cat([roi_align(view_wise, boxes), rod_align(view_wise, boxes)], dim=1))
+        regions = torch.cat([roi_align(view_wise, boxes), rod_align(view_wise, boxes)], dim=1)  # [N, 2C, 9, 9]
+        return self.view_learner(regions)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Eq. 5, L = L_i + L_v + λ L_r, with the listwise loss and, where people voted, the vote loss."""
+        """Compute L = L_i + L_v + λ L_r (eq. 5), plus the listwise and vote losses that the recipe enables."""
         view_wise, image_wise = self._split(self.maps(views))
         predicted = self.score((view_wise,), views.boxes)
         scored = predicted[: len(views.scores)]
@@ -91,22 +99,22 @@ class VRN(CroppingModel):
             target = target - mean
         terms["view"] = self.recipe.regression * (scored - target).abs().mean()
         if self.recipe.ranking_gain:
-            # Without the splitter the branch predicts raw MOS: only its own mean taken off makes the two comparable.
+            # Without the splitter, the VDL predicts raw MOS: subtract their mean to match the targets.
             centered = scored if self.splitter is not None else scored - scored.mean()
             terms["rank"] = self.recipe.ranking_gain * ranking_gain_loss(centered, views.scores - mean)
         return terms | preference_terms(predicted, views, self.recipe)
 
     def _split(self, maps: Pyramid) -> tuple[Tensor, Tensor]:
-        """View-wise and image-wise features; both are the whole map without the splitter."""
-        features = self.reduce(maps.fused())
+        """Compute the view-wise and image-wise feature maps; without the splitter, both are the whole map."""
+        features = self.reduce(maps.fused())  # [1, C, H/16, W/16]
         if self.splitter is None:
             return features, features
-        weight = self.splitter(features)
+        weight = self.splitter(features)  # [1, C, 1, 1]
         return features * weight, features * (1 - weight)
 
 
 class FeatureSplitter(nn.Module):
-    """Fig. 3: per-channel weight of the view-wise part in [0, 1]; the image-wise part has the rest."""
+    """Feature splitter (Fig. 3): predicts which share of each channel is view-wise. The rest is image-wise."""
 
     def __init__(self, channels: int, reduction: int = 4) -> None:
         super().__init__()
@@ -114,13 +122,16 @@ class FeatureSplitter(nn.Module):
         self.excite = nn.Linear(channels // reduction, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """``[B, C, H, W]`` → ``[B, C, 1, 1]``."""
-        pooled = features.mean(dim=(2, 3))
+        """Map features ``[B, C, H, W]`` to view-wise weights ``[B, C, 1, 1]`` in [0, 1]."""
+        pooled = features.mean(dim=(2, 3))  # [B, C]
         return torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))[..., None, None]
 
 
 class DifferenceLearner(nn.Module):
-    """Fig. 2b, the head of GAIC: 9x9 region → 768 → 128 → one score. The 9x9 convolution is a linear layer."""
+    """Head of GAIC for 9x9 regions (Fig. 2b), with 768, 128 and 1 channels.
+
+    The first layer of GAIC is a 9x9 convolution, which on a 9x9 region equals a linear layer.
+    """
 
     def __init__(self, channels: int, dropout: float = 0.0, size: int = 9) -> None:
         super().__init__()
@@ -130,21 +141,21 @@ class DifferenceLearner(nn.Module):
         )
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``[N, C, 9, 9]`` → ``[N]``."""
+        """Map regions ``[N, C, 9, 9]`` to scores ``[N]``."""
         return self.layers(self.dropout(regions.flatten(1))).squeeze(1)
 
 
 def ranking_gain_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Eq. 1, 3 and 4: e^-β, where β is the discounted gain of the crops in their true order.
+    """Ranking gain loss L_r = e^-β (eq. 1, 3 and 4), where β is the discounted gain in the ground-truth order.
 
-    The discounts are normalized to sum to one (without that β reaches the hundreds and e^-β is 0 in float32), which
-    for a fixed number of crops is a temperature. Targets must be mean-subtracted.
+    Unlike in the paper, the discounts are normalized to sum to one. Otherwise β reaches the hundreds and e^-β
+    underflows in float32. For a fixed number of crops, the normalization is a temperature.
 
     Args:
-        predicted: ``[N]``.
-        target: ``[N]``, mean-subtracted MOS; ties keep their order.
+        predicted: ``[N]``, mean-subtracted scores.
+        target: ``[N]``, mean-subtracted MOS. Crops with equal MOS keep their order.
     """
     order = torch.argsort(target, descending=True, stable=True)
-    similarity = target - (predicted - target).abs()  # eq. 3
-    discount = 1 / torch.log(torch.arange(len(target), device=target.device, dtype=target.dtype) + 2)  # ranks from 1
+    similarity = target - (predicted - target).abs()  # σ, eq. 3
+    discount = 1 / torch.log(torch.arange(len(target), device=target.device, dtype=target.dtype) + 2)  # 1 / ln(i + 1)
     return torch.exp(-((discount / discount.sum()) * torch.expm1(similarity[order])).sum())

@@ -1,1 +1,1 @@
-"""From the preview of a photo to its best crops: subjects, constraints, and the two-stage search."""
+"""Search for the best crops of a photo: analysis, constraints, and the two-stage search."""

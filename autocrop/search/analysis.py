@@ -1,4 +1,4 @@
-"""Analysis of a photo: its preview, subjects, and features, computed once for all of its crops."""
+"""Analysis of a photo: its preview, subjects and features, computed once for all of its crops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autocrop.engines import Engine, Features
 from autocrop.images import Photo
-from autocrop.search.faces import NO_FACES, find_faces
+from autocrop.search.face_detection import NO_FACES, find_faces
 from autocrop.search.subjects import Region, Subjects
 
 
@@ -21,11 +21,11 @@ class Analysis:
     size: tuple[int, int]
     """(width, height) of the upright photo, in pixels."""
     preview: NDArray[np.uint8]
-    """The upright photo, RGB ``[h, w, 3]``, reduced if it is large."""
+    """The upright photo, RGB ``[h, w, 3]``, reduced if the photo is large."""
     features: Features
     """The engine's encoding of the preview."""
     subjects: Subjects
-    """Faces that crops should not cut, and regions that they must hold."""
+    """Faces that crops should not cut, and regions that they must contain."""
 
 
 def analyze(engine: Engine, photo: Photo, *, faces: bool = True, keep: Sequence[Region] = ()) -> Analysis:
@@ -35,7 +35,7 @@ def analyze(engine: Engine, photo: Photo, *, faces: bool = True, keep: Sequence[
         engine: encodes the preview.
         photo: an open photo.
         faces: detect faces. If False, crops may cut them.
-        keep: regions that every crop must hold.
+        keep: regions that every crop must contain.
 
     Raises:
         AutocropError: the photo is damaged, or a region reaches beyond it.

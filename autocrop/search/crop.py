@@ -7,70 +7,81 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from autocrop.errors import AutocropError, UsageError
 from autocrop.geometry.boxes import PixelBox
 from autocrop.geometry.ratio import Ratio
-from autocrop.images import Photo, Picture, as_image, open_photo, photo_from_memory, pixels
+from autocrop.images import Photo, Picture, as_image, open_photo, pixels
 from autocrop.images.padding import Padding, circular, padded
+from autocrop.search.image_source import ImageSource, to_photo
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One crop of one photo."""
+    """A crop of a photo.
+
+    >>> crop = autocrop.crop("photo.jpg", ratio="4:3")
+    >>> crop.box
+    (0, 96, 1200, 996)
+    >>> crop.save("photo.jpg", "cropped.jpg")
+    """
 
     box: PixelBox
     """(left, top, right, bottom) in pixels of the upright photo; right and bottom are exclusive."""
     score: float
-    """Of the model; comparable within the photo."""
+    """Score of the crop; higher is better, comparable within one photo."""
     ratio: Ratio | None
-    """The ratio that was asked for, which the box has exactly; None where the model chose."""
+    """Requested ratio, (width, height) in lowest terms; None if the model chose the shape."""
     score_full: float
-    """Of the whole photo, by the same model."""
+    """Score of the whole photo by the same model."""
     photo: tuple[int, int]
-    """(width, height) of the upright photo."""
+    """(width, height) of the upright photo in pixels."""
     notes: tuple[str, ...] = ()
-    """What the crop could not respect, in words; usually nothing."""
+    """Compromises, such as a cut face; usually empty."""
     padding: Padding | None = None
-    """What is added around the box, where no crop of that ratio would do."""
+    """Padding around the box if no crop of the ratio shows everyone; usually None."""
     shape: str = "rectangle"
-    """Or ``circle``: what of the box is outside of it is transparent."""
+    """``rectangle`` or ``circle``. Outside the circle, the crop is transparent."""
 
     @property
     def width(self) -> int:
-        """In pixels, padding included."""
+        """Width in pixels, including padding."""
         return self.box[2] - self.box[0] + (self.padding.left + self.padding.right if self.padding else 0)
 
     @property
     def height(self) -> int:
-        """In pixels, padding included."""
+        """Height in pixels, including padding."""
         return self.box[3] - self.box[1] + (self.padding.top + self.padding.bottom if self.padding else 0)
 
-    def apply(self, image: str | PathLike[str] | Image.Image | NDArray[np.uint8]) -> Image.Image:
-        """Cut this crop out of the photo it was found in; EXIF orientation is applied first.
+    def apply(self, image: ImageSource) -> Image.Image:
+        """Cut this crop out of its photo. EXIF orientation is applied first.
 
-        Pillow has no 16-bit color: a crop of such a photo has 8. :meth:`save` keeps all 16.
+        Pillow does not support 16-bit color, so a crop of a photo with 16 bits per channel has 8. :meth:`save` keeps
+        all 16.
+
+        Args:
+            image: the photo, as a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8.
 
         Raises:
-            AutocropError: the photo cannot be read, or has another size than the one the crop was found in.
+            AutocropError: the photo cannot be read, or does not have the size of the crop's photo.
         """
-        in_memory = isinstance(image, Image.Image | np.ndarray)
-        photo = photo_from_memory(image) if in_memory else open_photo(Path(image))  # type: ignore[arg-type]
-        return as_image(self.render(photo))
+        return as_image(self.render(to_photo(image)))
 
     def render(self, photo: Photo, size: tuple[int, int] | None = None) -> Picture:
-        """Cut this crop out of an open photo, in its depth, padded and shaped, and resized to *size* if that is given.
+        """Cut this crop out of an open photo, pad it, shape it, and resize it. The bit depth stays the same.
+
+        Args:
+            photo: the photo.
+            size: (width, height) to resize to; None does not resize.
 
         Raises:
-            AutocropError: as :meth:`apply`.
+            AutocropError: the photo cannot be read, or does not have the size of the crop's photo.
         """
         if any(self.photo) and (photo.width, photo.height) != self.photo:
             raise AutocropError(
-                f"This crop belongs to a photo of {self.photo[0]}x{self.photo[1]} pixels; "
-                f"{photo.name} has {photo.width}x{photo.height}."
+                f"This crop belongs to a photo of {self.photo[0]}x{self.photo[1]} pixels, but {photo.name} has "
+                f"{photo.width}x{photo.height}. Find a crop of this photo first."
             )
         if self.padding is None:
             picture = photo.crop(self.box, size)
@@ -80,23 +91,26 @@ class Crop:
         return circular(picture) if self.shape == "circle" else picture
 
     def save(self, photo: str | PathLike[str], output: str | PathLike[str], quality: int | None = None) -> None:
-        """Cut this crop out of a photo file and write it with the photo's metadata and in its bit depth.
+        """Cut this crop out of a photo file, and write it with the photo's metadata and bit depth.
 
         Args:
-            photo: the file in which the crop was found. It is never written to.
-            output: its extension chooses the format. Another file of that name is replaced.
-            quality: 1 to 100; by default a JPEG keeps the photo's own.
+            photo: path of the photo. The file is not changed.
+            output: path of the output; the extension determines the format. An existing file is replaced.
+            quality: 1 to 100. By default, a JPEG keeps the quality of the photo.
 
         Raises:
-            AutocropError: as :meth:`apply`, or the file cannot be written, or is the photo.
+            AutocropError: the photo cannot be read or does not have the size of the crop's photo, or the output
+                cannot be written or is the photo itself.
         """
         if Path(output).exists() and Path(output).samefile(photo):
-            raise UsageError(f"{output} is the photo itself, which autocrop does not overwrite. Choose another name.")
+            raise UsageError(
+                f"{output} is the photo itself, and autocrop never overwrites photos. Choose another name."
+            )
         opened = open_photo(Path(photo))
         opened.save(self.render(opened), Path(output), quality=quality)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Convert the crop to JSON types, as ``autocrop --json`` prints them."""
         row: dict[str, Any] = {
             "box": list(self.box),
             "ratio": f"{self.ratio[0]}:{self.ratio[1]}" if self.ratio else None,
@@ -106,9 +120,9 @@ class Crop:
             "space": "upright",
         }
         if self.padding is not None:
-            sides = self.padding
-            row["padding"] = [sides.left, sides.top, sides.right, sides.bottom]
-            row |= {"fit": sides.fit.fill, "pad_color": sides.fit.color}
+            padding = self.padding
+            row["padding"] = [padding.left, padding.top, padding.right, padding.bottom]
+            row |= {"fit": padding.fit.fill, "pad_color": padding.fit.color}
         if self.shape != "rectangle":
             row["shape"] = self.shape
         return row

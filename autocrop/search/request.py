@@ -1,4 +1,4 @@
-"""What a user asks of the search."""
+"""What to search for in a photo."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autocrop.images.padding import Fit
 
 @dataclass(frozen=True)
 class CropRequest:
-    """One kind of crop to find in a photo.
+    """The kind of crops to find in a photo.
 
     Raises:
-        UsageError: *top* is not positive, the shape is unknown, or a circle's ratio is not 1:1.
+        UsageError: *top* is not positive, the shape is unknown, or the ratio of a circle is not 1:1.
     """
 
     ratio: Ratio | None = None
@@ -23,12 +23,12 @@ class CropRequest:
     top: int = 1
     """Largest number of distinct crops to return."""
     exact: bool = True
-    """The crops' pixels have the ratio exactly. If False they may be off by one, for a resize to correct, where
-    exactness would cost more than a hundredth of the window."""
+    """The crops' pixels have the ratio exactly. If False, they may be off by one pixel, for a resize to correct, where
+    exactness would cost more than a hundredth of the crop."""
     shape: str = "rectangle"
     """``rectangle`` or ``circle``; a circle needs the ratio 1:1."""
     fit: Fit | None = None
-    """How to pad if no crop of the ratio shows all people or holds all regions to keep; None never pads."""
+    """How to pad a crop if no crop of the ratio shows all people and contains all regions; None never pads."""
 
     def __post_init__(self) -> None:
         if self.top < 1:

@@ -1,12 +1,15 @@
-"""Find the best crops of a photo: encode once → candidates → score → consensus → refine → exact pixels.
+"""The two-stage search for the best crops of a photo.
 
-A single highest score is a poor estimate: scores are noisy, and near the best crop they are nearly flat. So each of
-the two stages ends with the mean of its best crops, weighted by the softmax of their scores. ``docs/search.md`` has
+features → candidates → scores → consensus → refined candidates → scores → consensus → exact pixels.
+
+The single highest score is a poor estimate: scores are noisy, and near the best crop they are nearly flat. So each
+stage ends with a consensus, the mean of its best crops weighted by the softmax of their scores. ``docs/search.md`` has
 the measurements.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,33 +17,25 @@ from numpy.typing import NDArray
 
 from autocrop.engines import Engine, Features, Proposals
 from autocrop.errors import AutocropError
-from autocrop.geometry import boxes as bx
-from autocrop.geometry.boxes import FULL_FRAME, Boxes, PixelBox
+from autocrop.geometry.boxes import FULL_FRAME, Boxes, area, exact_ratio_pixels, from_pixels, iou, to_pixels
 from autocrop.geometry.candidates import coarse_anchors, dense_anchors, neighbors, ratio_windows
-from autocrop.geometry.ratio import Ratio
-from autocrop.images.padding import Fit, Padding
+from autocrop.images.padding import Padding
 from autocrop.search.analysis import Analysis
-from autocrop.search.constraints import SOME, Guard, Limits
+from autocrop.search.bounds import Bounds
+from autocrop.search.consensus import SAME_VIEW_IOU, view_consensus
+from autocrop.search.constraints import Constraints
 from autocrop.search.crop import Crop
 from autocrop.search.request import CropRequest
+from autocrop.search.severity import Level
+from autocrop.search.snapping import MIN_MARGIN, round_to_pixels, snap_sides, snap_size
 
-BEST = 8
-"""Candidates of stage one that have a say in its consensus."""
-SAME_VIEW = 0.5
-"""They must overlap the best one by this IoU: the mean of two different views of a photo is neither."""
-TEMPERATURE = 0.12
-"""Of the softmax over scores; scores are on the scale of MOS, 1 to 5."""
-WORTH_EXACT = 0.01
-"""Share of a window's width that may be given up for an exact ratio where a resize follows anyway."""
-DISTINCT = 0.75
-"""Two crops that overlap by more than this IoU are not two suggestions but one."""
-SNAP = 0.02
-"""A margin narrower than this share of the photo's side is no crop worth making: two in five sides of people's crops
-lie on the photo's own edge."""
-KEEP_PICTURE = 0.3
-"""Added to the score of a window of a fixed ratio: this times the logarithm of its area. Given a ratio, people keep
-more of the picture than the scores alone would."""
+DISTINCT_IOU = 0.75
+"""Largest IoU of two crops that count as different suggestions."""
+AREA_PREFERENCE = 0.3
+"""Factor of the logarithm of a crop's area, which is added to its score if the ratio is fixed.
 
+People who crop to a given ratio keep more of the picture than the scores alone suggest.
+"""
 
 ANY_CROP = CropRequest()
 
@@ -51,202 +46,218 @@ class Scorer:
 
     engine: Engine
     features: Features
+    """Features of the photo, from this engine."""
     shape: str = "rectangle"
+    """Shape of the crops; the engine must support it."""
 
     def score(self, boxes: Boxes) -> NDArray[np.float32]:
-        """Score boxes ``[N, 4]``; ``[N]``, higher is better."""
+        """Score boxes ``[N, 4]``; higher is better, ``[N]``."""
         return self.engine.score(self.features, boxes, self.shape)
 
 
 def find_crops(engine: Engine, analysis: Analysis, request: CropRequest = ANY_CROP) -> list[Crop]:
-    """Find the best crops of a photo, in the order in which they were found: the first is the best.
+    """Find the best crops of a photo.
 
     Args:
-        engine: made the analysis.
-        analysis: of the photo.
-        request: what to find.
+        engine: the engine that made the analysis.
+        analysis: analysis of the photo.
+        request: the kind of crops to find.
+
+    Returns:
+        At least one crop. The first is the best, and the others follow in the order in which they were found.
 
     Raises:
-        AutocropError: the photo is too small for an exact crop of the ratio, or no crop holds the regions to keep.
+        AutocropError: the photo is too small for an exact crop of the ratio, or no crop can contain the regions to
+            keep.
     """
-    size, ratio = analysis.size, request.ratio
-    if ratio and request.exact:
+    _check_size(analysis.size, request)
+    shape = request.shape if request.shape in engine.shapes else "rectangle"
+    scorer = Scorer(engine, analysis.features, shape)
+    constraints = Constraints(analysis.subjects, request) if analysis.subjects else None
+    if constraints is not None:
+        if request.ratio and request.fit and constraints.best_level >= Level.LEAVES_OUT_PEOPLE:
+            return [_padded_crop(scorer, constraints, request)]
+        constraints.check_regions_fit()
+    aspect = request.ratio[0] / request.ratio[1] if request.ratio else None
+    boxes, scores = find_boxes(scorer, aspect, request.top, constraints)
+    score_full = float(scorer.score(FULL_FRAME)[0])
+
+    def crop(box: NDArray[np.float32], score: np.float32) -> Crop:
+        pixels = round_to_pixels(box, analysis.size, request) if constraints is None else to_pixels(box, *analysis.size)
+        notes = () if constraints is None else constraints.notes(pixels)
+        return Crop(pixels, float(score), request.ratio, score_full, analysis.size, notes, shape=request.shape)
+
+    return [crop(box, score) for box, score in zip(boxes, scores, strict=True)]
+
+
+def _check_size(size: tuple[int, int], request: CropRequest) -> None:
+    """Check, before the search, that a photo is large enough for an exact crop of the ratio.
+
+    Raises:
+        AutocropError: the photo is too small.
+    """
+    if request.ratio and request.exact:
         try:
-            bx.exact_ratio_pixels(FULL_FRAME[0], *size, ratio)  # before the search, not after it
+            exact_ratio_pixels(FULL_FRAME[0], *size, request.ratio)
         except ValueError as error:
             raise AutocropError(str(error)) from error
-    scorer = Scorer(engine, analysis.features, request.shape if request.shape in engine.shapes else "rectangle")
-    guard = Guard(analysis.subjects, ratio, request.exact, request.shape == "circle") if analysis.subjects else None
-    if guard is not None and ratio and request.fit and guard.best >= SOME:  # in this order: the best takes time
-        return [_padded_crop(scorer, guard, ratio, request.fit, request.shape)]
-    if guard is not None:
-        guard.check_keep()
-    boxes, scores = find_boxes(scorer, ratio[0] / ratio[1] if ratio else None, request.top, guard)
-    whole = float(scorer.score(FULL_FRAME)[0])
-    crops = []
-    for box, score in zip(boxes, scores, strict=True):
-        rounded = _pixels(box, size, ratio, request.exact) if guard is None else bx.to_pixels(box, *size)
-        notes = () if guard is None else guard.notes(rounded)
-        crops.append(Crop(rounded, float(score), ratio, whole, size, notes, shape=request.shape))
-    return crops
 
 
-def _padded_crop(scorer: Scorer, guard: Guard, ratio: Ratio, fit: Fit, shape: str) -> Crop:
-    """All people and regions, on a canvas of the ratio that is larger than the photo."""
-    canvas, contents = guard.on_canvas()
-    scores = scorer.score(bx.from_pixels(contents, *guard.size))
-    left, top, right, bottom = (int(side) for side in contents[np.argmax(scores)])
-    x, y = (canvas[0] - (right - left)) // 2, (canvas[1] - (bottom - top)) // 2
-    padding = Padding(x, y, canvas[0] - (right - left) - x, canvas[1] - (bottom - top) - y, fit)
-    whole = float(scorer.score(FULL_FRAME)[0])
-    note = f"padded: no {ratio[0]}:{ratio[1]} crop holds all that it should"
-    return Crop((left, top, right, bottom), float(scores.max()), ratio, whole, guard.size, (note,), padding, shape)
-
-
-def _pixels(box: NDArray[np.float32], size: tuple[int, int], ratio: Ratio | None, exact: bool) -> PixelBox:
-    """One normalized box in whole pixels, of exactly *ratio* if that is asked for or costs next to nothing."""
-    nearest = bx.to_pixels(box, *size)
-    if ratio is None or (not exact and (size[0] < ratio[0] or size[1] < ratio[1])):
-        return nearest
-    left, top, right, bottom = bx.exact_ratio_pixels(box, *size, ratio)
-    if exact or right - left >= (1 - WORTH_EXACT) * (nearest[2] - nearest[0]):
-        return left, top, right, bottom
-    return nearest
+def _padded_crop(scorer: Scorer, constraints: Constraints, request: CropRequest) -> Crop:
+    """Make a crop of all people and regions on a canvas that is larger than the photo."""
+    assert request.ratio is not None
+    assert request.fit is not None
+    canvas = constraints.smallest_canvas()
+    scores = scorer.score(from_pixels(canvas.contents, *constraints.size))
+    left, top, right, bottom = (int(side) for side in canvas.contents[np.argmax(scores)])
+    empty_x, empty_y = canvas.size[0] - (right - left), canvas.size[1] - (bottom - top)
+    left_padding, top_padding = empty_x // 2, empty_y // 2
+    padding = Padding(left_padding, top_padding, empty_x - left_padding, empty_y - top_padding, request.fit)
+    return Crop(
+        box=(left, top, right, bottom),
+        score=float(scores.max()),
+        ratio=request.ratio,
+        score_full=float(scorer.score(FULL_FRAME)[0]),
+        photo=constraints.size,
+        notes=(f"padded: no {request.ratio[0]}:{request.ratio[1]} crop shows all people and regions to keep",),
+        padding=padding,
+        shape=request.shape,
+    )
 
 
 def find_boxes(
-    scorer: Scorer, ratio: float | None = None, top: int = 1, guard: Guard | None = None
+    scorer: Scorer, ratio: float | None = None, top: int = 1, constraints: Constraints | None = None
 ) -> tuple[Boxes, NDArray[np.float32]]:
-    """Two-stage search.
+    """Find the best crops of a photo as normalized boxes.
 
-    A model that proposes crops has its proposals taken as they are: the one that agrees best with all of them, then
-    the most confident of the others. Otherwise, and for a ratio, stage one scores coarse candidates; the best and
-    those that show about the same view give a consensus. Stage two scores finer candidates around it, whose consensus
-    is the crop. For the next crop the candidates that overlap one already found are left out.
+    Stage one scores coarse candidates. The best of them and those that show about the same view form a consensus.
+    Stage two scores finer candidates around it, and their consensus is the crop. For the next crop, candidates that
+    overlap an earlier crop are left out.
 
-    With a guard, a crop that does not respect the photo's subjects is looked for again among those candidates that
-    respect them best, and a consensus is made of those alone that show and leave out the same people.
+    If the model proposes crops and the ratio is free, its proposals are returned unchanged: first the one that agrees
+    best with all of them, then the most confident ones.
+
+    A crop that violates the constraints is searched for again among the least severe candidates. Its consensus
+    includes only boxes that show and leave out the same people.
 
     Args:
-        scorer: of the photo.
-        ratio: aspect of the crops, in pixels; None lets the model choose.
-        top: how many clearly different crops to return at most.
-        guard: of this photo and ratio; the crops are then in whole pixels already.
+        scorer: scorer of the photo.
+        ratio: aspect of the crops in pixels; None lets the model choose.
+        top: largest number of distinct crops to return.
+        constraints: constraints for this photo and ratio. With them, the boxes are whole pixels.
 
     Returns:
-        Boxes ``[K, 4]`` and their scores ``[K]``, K <= top, in the order in which they were found; K >= 1.
+        Boxes ``[K, 4]`` and scores ``[K]`` in the order in which they were found, with 1 <= K <= top.
     """
-    own = scorer.engine.propose(scorer.features) if ratio is None else None
-    if own is None:
-        own = Proposals(np.empty((0, 4), np.float32), np.empty(0, np.float32))
-    proposed, confidence = own.boxes, own.confidence
-    # Whoever proposes crops is asked for them first; the anchors serve those who want more than were proposed.
-    candidates = coarse_anchors() if ratio is None else ratio_windows(scorer.features.aspect, ratio)
-    candidates = np.concatenate([proposed, candidates])
-    scores = _scores(scorer, candidates, ratio)
-    found = np.empty((0, 4), np.float32)
-    while len(found) < top:
-        left = _distinct(candidates, found, ratio)
-        if left[: len(proposed)].any():
-            # The first crop is what the proposals agree on; the others are to be different, and each good by itself.
-            worth = confidence if len(found) else scores[: len(proposed)]
-            best = np.argmax(np.where(left[: len(proposed)], worth, -np.inf))
-            box: Boxes | None = _snapped(proposed[[best]], free=True)
-        else:
-            box = _search(scorer, candidates[left], scores[left], found, ratio) if left.any() else None
-        if guard is not None:
-            box = None if box is None else guard.rounded(box)
-            if box is None or not guard.respects(box):
-                box = _guarded_search(scorer, guard, found, ratio)
+    search = _Search(scorer, ratio, constraints)
+    boxes = np.empty((0, 4), np.float32)
+    while len(boxes) < top:
+        box = search.next_box(boxes)
         if box is None:
             break
-        found = np.concatenate([found, box])
-    return found, scorer.score(found)
+        boxes = np.concatenate([boxes, box])
+    return boxes, scorer.score(boxes)
 
 
-def _distinct(candidates: Boxes, found: Boxes, ratio: float | None) -> NDArray[np.bool_]:
-    """Which candidates may begin the search for another crop than those found."""
-    left = bx.iou(candidates, found).max(axis=1, initial=0) <= DISTINCT
-    if len(found) and ratio is None:
-        left &= bx.area(candidates) < 1 - SNAP  # the whole photo is no suggestion how to crop it
-    return left
+@dataclass(frozen=True)
+class _Search:
+    """Search for crops of one photo and one ratio."""
+
+    scorer: Scorer
+    ratio: float | None
+    constraints: Constraints | None
+
+    @functools.cached_property
+    def proposals(self) -> Proposals:
+        """Crops that the model proposes, if the ratio is free."""
+        proposals = self.scorer.engine.propose(self.scorer.features) if self.ratio is None else None
+        return Proposals(np.empty((0, 4), np.float32), np.empty(0, np.float32)) if proposals is None else proposals
+
+    @functools.cached_property
+    def candidates(self) -> Boxes:
+        """Candidates of stage one ``[N, 4]``: proposals first, then anchors for those who want more crops."""
+        coarse = coarse_anchors() if self.ratio is None else ratio_windows(self.scorer.features.aspect, self.ratio)
+        return np.concatenate([self.proposals.boxes, coarse])
+
+    @functools.cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """Scores of the candidates, ``[N]``."""
+        return self.score(self.candidates)
+
+    def score(self, boxes: Boxes) -> NDArray[np.float32]:
+        """Score boxes ``[N, 4]``, with a preference for large ones if the ratio is fixed, ``[N]``."""
+        preference = 0.0 if self.ratio is None else AREA_PREFERENCE
+        return (self.scorer.score(boxes) + preference * np.log(area(boxes))).astype(np.float32)
+
+    def next_box(self, earlier: Boxes) -> Boxes | None:
+        """Find the best crop ``[1, 4]`` that differs from earlier ones ``[K, 4]``; None if there are no more."""
+        box = self._unconstrained_box(earlier)
+        if self.constraints is None:
+            return box
+        if box is not None:
+            box = self.constraints.fit(box)
+        if box is not None and self.constraints.are_met_by(box):
+            return box
+        return self._constrained_box(self.constraints, earlier)
+
+    def _unconstrained_box(self, earlier: Boxes) -> Boxes | None:
+        """Find the next crop ``[1, 4]`` without regard to the subjects."""
+        distinct = self._distinct(self.candidates, earlier)
+        if distinct[: len(self.proposals.boxes)].any():
+            return self._best_proposal(distinct[: len(self.proposals.boxes)], first=not len(earlier))
+        if not distinct.any():
+            return None
+        candidates, scores = self.candidates[distinct], self.scores[distinct]
+        box = self._two_stages(candidates, scores, None)
+        # A crop that drifted back to an earlier one is replaced by the candidate from which it started.
+        return box if _overlaps_none(box, earlier)[0] else candidates[[np.argmax(scores)]]
+
+    def _constrained_box(self, constraints: Constraints, earlier: Boxes) -> Boxes | None:
+        """Find the next crop ``[1, 4]`` that treats the subjects as well as possible."""
+        distinct = self._distinct(constraints.candidates, earlier)
+        candidates = constraints.candidates[constraints.narrow_to_least_severe(distinct, first=not len(earlier))]
+        if not len(candidates):
+            return None
+        scores = self.score(candidates)
+        seed = candidates[[np.argmax(scores)]]
+        bounds = constraints.bounds_around(seed)
+        box = constraints.settle(self._two_stages(candidates, scores, bounds), bounds, seed)
+        return box if _overlaps_none(box, earlier)[0] else seed
+
+    def _best_proposal(self, distinct: NDArray[np.bool_], first: bool) -> Boxes:
+        """Select the proposal ``[1, 4]`` that agrees best with all proposals, or, for later crops, the most confident.
+
+        Later crops should differ from the first one, and each should be good by itself.
+        """
+        proposals = self.proposals
+        preference = self.scores[: len(proposals.boxes)] if first else proposals.confidence
+        return snap_sides(proposals.boxes[[np.argmax(np.where(distinct, preference, -np.inf))]])
+
+    def _distinct(self, candidates: Boxes, earlier: Boxes) -> NDArray[np.bool_]:
+        """Mark the candidates that differ from earlier crops, ``[N]``."""
+        distinct = _overlaps_none(candidates, earlier)
+        if len(earlier) and self.ratio is None:
+            distinct &= area(candidates) < 1 - MIN_MARGIN  # the whole photo is not a useful second suggestion
+        return distinct
+
+    def _two_stages(self, candidates: Boxes, scores: NDArray[np.float32], bounds: Bounds | None) -> Boxes:
+        """Find the best crop ``[1, 4]`` near the best of the candidates, within bounds."""
+        refined = self._refine(view_consensus(candidates, scores, bounds), bounds)
+        box = view_consensus(refined, self.score(refined), bounds)
+        return snap_sides(box) if self.ratio is None else snap_size(box)
+
+    def _refine(self, box: Boxes, bounds: Bounds | None) -> Boxes:
+        """List finer candidates around a box ``[1, 4]``: the box itself and N others within bounds, ``[1 + N, 4]``."""
+        if self.ratio is None:
+            dense = dense_anchors()
+            around = dense[iou(box, dense)[0] >= SAME_VIEW_IOU]
+            around = around if bounds is None else bounds.clip(around)
+        else:
+            around = neighbors(box)
+            around = around if bounds is None else bounds.shift(around)
+        return np.concatenate([box, around])
 
 
-def _search(
-    scorer: Scorer,
-    candidates: Boxes,
-    scores: NDArray[np.float32],
-    found: Boxes,
-    ratio: float | None,
-    guard: Guard | None = None,
-) -> Boxes:
-    """The best crop ``[1, 4]`` that begins at one of the candidates."""
-    seed = candidates[[np.argmax(scores)]]
-    limits = None if guard is None else guard.limits(seed)
-    box = _refined(scorer, _view(candidates, scores, limits), ratio, limits)
-    box = _snapped(box, free=ratio is None)
-    if guard is not None and limits is not None:
-        box = guard.settled(box, limits, seed)
-    if len(found) and bx.iou(box, found).max() > DISTINCT:
-        # It drifted back to a crop that is there already: keep the candidate that it started from instead.
-        return seed
-    return box
-
-
-def _guarded_search(scorer: Scorer, guard: Guard, found: Boxes, ratio: float | None) -> Boxes | None:
-    """The best crop ``[1, 4]`` that respects the photo's subjects as well as any can; None for no further one."""
-    kindest = guard.kindest(_distinct(guard.candidates, found, ratio), first=not len(found))
-    if not kindest.any():
-        return None
-    candidates = guard.candidates[kindest]
-    return _search(scorer, candidates, _scores(scorer, candidates, ratio), found, ratio, guard)
-
-
-def _scores(scorer: Scorer, boxes: Boxes, ratio: float | None) -> NDArray[np.float32]:
-    preference = 0.0 if ratio is None else KEEP_PICTURE
-    return (scorer.score(boxes) + preference * np.log(bx.area(boxes))).astype(np.float32)
-
-
-def _view(candidates: Boxes, scores: NDArray[np.float32], limits: Limits | None) -> Boxes:
-    """Consensus ``[1, 4]`` of the best candidates that show about the same as the very best."""
-    order = np.argsort(-scores, kind="stable")[:BEST]
-    same = bx.iou(candidates[order[:1]], candidates[order])[0] >= SAME_VIEW
-    if limits is not None:
-        same &= limits.hold(candidates[order])
-    return consensus(candidates[order[same]], scores[order[same]])
-
-
-def _refined(scorer: Scorer, box: Boxes, ratio: float | None, limits: Limits | None) -> Boxes:
-    """Stage two: consensus ``[1, 4]`` of the finer candidates around a crop ``[1, 4]``."""
-    if ratio is None:
-        dense = dense_anchors()
-        around = dense[bx.iou(box, dense)[0] >= SAME_VIEW]
-        if limits is not None:
-            around = limits.clipped(around)
-    else:
-        around = neighbors(box)
-        if limits is not None:
-            around = limits.shifted(around)
-    around = np.concatenate([box, around])
-    return _view(around, _scores(scorer, around, ratio), limits)
-
-
-def _snapped(box: Boxes, free: bool) -> Boxes:
-    """The crop ``[1, 4]`` without trifling trims: sides go to the edge, or a box of fixed aspect to its full size."""
-    if free:
-        return np.where(box < SNAP, 0, np.where(box > 1 - SNAP, 1, box)).astype(np.float32)
-    half = (box[:, 2:] - box[:, :2]) / 2
-    longest = 2 * half.max()
-    if longest < 1 - SNAP:
-        return box
-    center, half = (box[:, :2] + box[:, 2:]) / 2, half / longest
-    return bx.shift_inside(np.concatenate([center - half, center + half], axis=1))
-
-
-def consensus(boxes: Boxes, scores: NDArray[np.float32]) -> Boxes:
-    """Mean of the boxes ``[N, 4]``, weighted by the softmax of their scores ``[N]``, as ``[1, 4]``.
-
-    A mean of boxes of one aspect has that aspect, and lies inside the photo as they do.
-    """
-    weights = np.exp((scores - scores.max()) / TEMPERATURE)
-    return (weights / weights.sum() @ boxes)[None].astype(np.float32)
+def _overlaps_none(boxes: Boxes, earlier: Boxes) -> NDArray[np.bool_]:
+    """Mark the boxes ``[N, 4]`` that differ from all earlier crops ``[K, 4]``, ``[N]``."""
+    return iou(boxes, earlier).max(axis=1, initial=0) <= DISTINCT_IOU

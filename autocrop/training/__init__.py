@@ -1,1 +1,1 @@
-"""Training and export. Needs torch: ``pip install "autocrop-photo[torch]"``."""
+"""Training and export. Requires torch: ``pip install "autocrop-photo[torch]"``."""

@@ -1,7 +1,7 @@
-"""Checkpoint → ONNX graphs that OpenCV runs, and back.
+"""Export of checkpoints as ONNX graphs.
 
-Batch normalization is folded into the convolutions first, and the initializers keep the names of the folded
-network's parameters. So the graphs are also the weights file of the torch engine, and the two cannot differ.
+Batch normalization is folded into the convolutions first, and initializers have the names of the folded network's
+parameters. So the OpenCV engine runs the graphs and the torch engine reads its weights from the same files.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,17 @@ from torch import Tensor, nn
 
 from autocrop.datasets import TERMS
 from autocrop.models import CroppingModel
+from autocrop.models.batch_norm import fold_batch_norm
 from autocrop.models.checkpoint import load_checkpoint, network_from_checkpoint
-from autocrop.models.exported import fold_batch_norm
 from autocrop.weights import MANIFEST, PARTS, ModelCard, WeightsFile, write_manifest
 
 OPSET = 18
-HALF_FROM = 1024
-"""Tensors of at least this many values are stored in half precision and widened when the graph is loaded."""
+"""ONNX operator set that torch's exporter writes without conversion."""
+EXAMPLE_SIZE, OTHER_SIZE = (256, 384), (320, 480)
+"""Two heights and widths of photos. Features whose shapes differ between them have dynamic shapes."""
+MIN_HALF_PRECISION_SIZE = 1024
+"""Minimum number of values in a tensor that is stored in half precision and cast to float32 when the graph is loaded.
+Smaller tensors would hardly reduce the size of the file."""
 
 
 class _Encoder(nn.Module):
@@ -50,44 +55,27 @@ class _Head(nn.Module):
         return self.network.score(features, boxes)
 
 
-def export(network: CroppingModel, paths: Mapping[str, Path]) -> None:
-    """Write *network* as ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
+@dataclass(frozen=True)
+class _Part:
+    """A module with example inputs, as :func:`torch.onnx.export` takes them."""
 
-    The graphs take any input size that is a multiple of 32, or the one that the recipe has, and any number of boxes.
-
-    Args:
-        network: in any mode.
-        paths: of the ``encoder`` and, unless the engines do its work themselves, of the ``head``.
-    """
-    network = fold_batch_norm(network).cpu().eval()
-    side = network.recipe.side
-    image = torch.zeros(1, 3, side, side) if side else torch.zeros(1, 3, 256, 384)
-    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
-    with torch.no_grad():
-        features = network.encode(image)
-        larger = features if side else network.encode(torch.zeros(1, 3, 320, 480))
-    size = torch.export.Dim
-    strides = {} if side else {2: 32 * size("rows", min=4, max=64), 3: 32 * size("columns", min=4, max=64)}
-    _write(_Encoder(network), (image,), ["image"], network.FEATURES, {"image": strides}, paths["encoder"])
-    if "head" not in paths:
-        return
-    plane = {2: size("height", min=2, max=4096), 3: size("width", min=2, max=4096)}
-    # Some features have the photo's size, in some units, others always the same.
-    planes = tuple(plane if one.shape != other.shape else {} for one, other in zip(features, larger, strict=True))
-    shapes = {"boxes": {0: size("boxes", min=1, max=1_000_000)}, "features": planes}
-    _write(_Head(network), (boxes, *features), ["boxes", *network.FEATURES], ("scores",), shapes, paths["head"])
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    input_names: Sequence[str]
+    output_names: Sequence[str]
+    dynamic_shapes: dict[str, Any]
 
 
 def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -> list[Path]:
-    """Export a checkpoint with a manifest of one row, as ``--weights FOLDER`` reads it.
+    """Export a checkpoint to a folder that ``--weights`` accepts, with a manifest.
 
     Args:
         checkpoint: ``best.pt`` or ``last.pt`` of a run.
-        folder: is made if it does not exist.
-        name: of the exported model; by default that of the network.
+        folder: output folder. It is created if it does not exist.
+        name: name of the exported model. Default: the name of the network.
 
     Returns:
-        The files written.
+        Paths of the files written.
 
     Raises:
         AutocropError: the checkpoint is missing or damaged.
@@ -111,47 +99,83 @@ def export_checkpoint(checkpoint: Path, folder: Path, name: str | None = None) -
     return [*paths.values(), folder / MANIFEST]
 
 
-def _write(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    names: list[str],
-    outputs: Sequence[str],
-    shapes: dict[str, Any],
-    path: Path,
-) -> None:
+def export(network: CroppingModel, paths: Mapping[str, Path]) -> None:
+    """Write a network as ONNX files for :class:`~autocrop.engines.opencv.OpenCVEngine`.
+
+    The graphs accept any number of boxes. They accept photos of the size in the recipe or, if it has none, of any size
+    that is a multiple of 32.
+
+    Args:
+        network: network in any mode.
+        paths: path of the ``encoder`` and, if the network has an exported head, of the ``head``.
+    """
+    network = fold_batch_norm(network).cpu().eval()
+    _write(_encoder_part(network), paths["encoder"])
+    if "head" in paths:
+        _write(_head_part(network), paths["head"])
+
+
+def _example_image(network: CroppingModel, size: tuple[int, int]) -> Tensor:
+    side = network.recipe.side
+    return torch.zeros(1, 3, side, side) if side else torch.zeros(1, 3, *size)
+
+
+def _encoder_part(network: CroppingModel) -> _Part:
+    dimension = torch.export.Dim
+    shape = {2: 32 * dimension("rows", min=4, max=64), 3: 32 * dimension("columns", min=4, max=64)}
+    image = _example_image(network, EXAMPLE_SIZE)
+    dynamic_shapes = {"image": {} if network.recipe.side else shape}
+    return _Part(_Encoder(network), (image,), ["image"], network.FEATURES, dynamic_shapes)
+
+
+def _head_part(network: CroppingModel) -> _Part:
+    dimension = torch.export.Dim
+    with torch.no_grad():
+        features = network.encode(_example_image(network, EXAMPLE_SIZE))
+        others = network.encode(_example_image(network, OTHER_SIZE))
+    shape = {2: dimension("height", min=2, max=4096), 3: dimension("width", min=2, max=4096)}
+    # The shapes of some features depend on the photo's size, those of others do not.
+    shapes = tuple(shape if one.shape != other.shape else {} for one, other in zip(features, others, strict=True))
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.7, 0.6]])
+    dynamic_shapes = {"boxes": {0: dimension("boxes", min=1, max=1_000_000)}, "features": shapes}
+    return _Part(_Head(network), (boxes, *features), ["boxes", *network.FEATURES], ["scores"], dynamic_shapes)
+
+
+def _write(part: _Part, path: Path) -> None:
+    model = _to_onnx(part)
+    _store_halves(model.graph)
+    _remove_metadata(model)
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+
+
+def _to_onnx(part: _Part) -> onnx.ModelProto:
     with _quiet("torch.onnx", "onnxscript", "onnx_ir"):
         program = torch.onnx.export(
-            module.eval(),
-            inputs,
-            input_names=names,
-            output_names=list(outputs),
-            dynamic_shapes=shapes,
+            part.module.eval(),
+            part.inputs,
+            input_names=list(part.input_names),
+            output_names=list(part.output_names),
+            dynamic_shapes=part.dynamic_shapes,
             opset_version=OPSET,
             dynamo=True,
             optimize=False,  # torch's own optimizer would rename tensors
             verbose=False,
         )
-        assert program is not None  # that is what dynamo=True returns
-        initial = program.model_proto.graph.initializer
-        named = {tensor.name: tensor for tensor in initial if tensor.name.startswith("network.")}
-        graph = onnxscript.optimizer.optimize(program.model_proto)
-    # Of equal tensors, as an untrained network has them, the optimizer keeps one; the torch engine wants all.
-    for name in sorted(named.keys() - {tensor.name for tensor in graph.graph.initializer}):
-        graph.graph.initializer.append(named[name])
-    _store_halves(graph.graph)
-    # Names of source lines and the like: they would make the digest depend on where the code lay.
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del graph.metadata_props[:], graph.graph.metadata_props[:], graph.graph.value_info[:]
-    onnx.checker.check_model(graph)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph, str(path))
+        assert program is not None  # guaranteed by dynamo=True
+        initializers = program.model_proto.graph.initializer
+        weights = {tensor.name: tensor for tensor in initializers if tensor.name.startswith("network.")}
+        model = onnxscript.optimizer.optimize(program.model_proto)
+    # The optimizer merges tensors with equal values, which untrained networks have. The torch engine needs all of them.
+    for name in sorted(weights.keys() - {tensor.name for tensor in model.graph.initializer}):
+        model.graph.initializer.append(weights[name])
+    return model
 
 
 @contextmanager
 def _quiet(*loggers: str) -> Iterator[None]:
-    """Without the notes that exporting makes for its own developers."""
+    """Silence the exporter's warnings and log messages, which are meant for its own developers."""
     levels = {name: logging.getLogger(name).level for name in loggers}
     try:
         for name in loggers:
@@ -165,18 +189,26 @@ def _quiet(*loggers: str) -> Iterator[None]:
 
 
 def _store_halves(graph: onnx.GraphProto) -> None:
-    """Store large float32 initializers as float16, each followed by a Cast under a new name."""
+    """Store large float32 initializers as float16. A Cast node turns each into a float32 tensor with a new name."""
     casts = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= HALF_FROM:
-            wide = f"{tensor.name}.float"
+        if values.dtype == np.float32 and values.size >= MIN_HALF_PRECISION_SIZE:
+            widened = f"{tensor.name}.float"
             for node in graph.node:
                 for position, name in enumerate(node.input):
                     if name == tensor.name:
-                        node.input[position] = wide
+                        node.input[position] = widened
             tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
-            casts.append(helper.make_node("Cast", [tensor.name], [wide], to=onnx.TensorProto.FLOAT))
+            casts.append(helper.make_node("Cast", [tensor.name], [widened], to=onnx.TensorProto.FLOAT))
     nodes = casts + list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _remove_metadata(model: onnx.ModelProto) -> None:
+    """Remove source locations and the like, which would make the file's digest depend on where the code is."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]

@@ -1,7 +1,7 @@
-"""Feature cache: what a frozen backbone makes of the training photos, computed once and kept in half precision.
+"""Cache of a frozen backbone's features, so that the backbone runs only once per photo.
 
-With it a run on a CPU takes minutes, which is what comparisons of many runs need. Photos come as they are and
-mirrored; color jitter and trimming would need the backbone again.
+A training run on a CPU then takes minutes, which makes it practical to compare many runs. Photos are augmented by
+mirroring only: color jitter and trimming would change the input of the backbone.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from autocrop.models.backbones import Backbone, Pyramid
 
 
 class FeatureCache:
-    """Maps of photos by their pixels, in memory and, if a folder is given, on disk for the runs that follow.
+    """Feature maps of photos in half precision, in memory and optionally on disk.
 
     Args:
-        backbone: in the state in which it stays.
-        folder: may serve any number of data sets and backbones: a file's name has the digest of all it depends on.
-        device: that runs the backbone.
+        backbone: backbone whose weights do not change.
+        folder: keeps the features for other runs, or None to keep them in memory only. One folder serves any number
+            of data sets and backbones: file names are digests of the photo and the backbone.
+        device: device that runs the backbone.
     """
 
     def __init__(self, backbone: Backbone, folder: Path | None = None, device: str = "cpu") -> None:
@@ -36,40 +37,48 @@ class FeatureCache:
         self._folder = folder
         self._device = device
         self._digest = ""
-        self._kept: dict[str, Pyramid] = {}
+        self._in_memory: dict[str, Pyramid] = {}
 
     def maps(self, pixels: NDArray[np.uint8], image: Tensor) -> Pyramid:
-        """Maps, on the CPU, of the photo *pixels* ``[H, W, 3]``, normalized to *image* ``[1, 3, H, W]``."""
-        name = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
-        if name not in self._kept:
-            self._kept[name] = self._read(name, image)
-        return self._kept[name].each(Tensor.float)
+        """Return the feature maps of a photo in single precision, on the CPU.
 
-    def _read(self, name: str, image: Tensor) -> Pyramid:
+        Args:
+            pixels: photo ``[H, W, 3]``.
+            image: the same photo, normalized, ``[1, 3, H, W]``.
+        """
+        key = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+        if key not in self._in_memory:
+            self._in_memory[key] = self._load_or_compute(key, image)
+        return self._in_memory[key].each(Tensor.float)
+
+    def _load_or_compute(self, key: str, image: Tensor) -> Pyramid:
         if self._folder is None:
-            return self._computed(image)
-        if not self._digest:  # not before: a resumed run loads its weights late
-            self._digest = _digest(self._backbone)
-        key = hashlib.sha256(f"{self._digest} {name}".encode()).hexdigest()
-        path = self._folder / key[:2] / f"{key[2:34]}.pt"
+            return self._compute(image)
+        path = self._path(self._folder, key)
         try:
             return Pyramid(*torch.load(path, weights_only=True))
         except FileNotFoundError:
-            maps = self._computed(image)
-        self._folder.joinpath(key[:2]).mkdir(parents=True, exist_ok=True)
+            maps = self._compute(image)
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         torch.save(tuple(maps), temporary)
         os.replace(temporary, path)
         return maps
 
+    def _path(self, folder: Path, key: str) -> Path:
+        if not self._digest:  # on first use, since a resumed run loads its weights after creating the cache
+            self._digest = _digest(self._backbone)
+        name = hashlib.sha256(f"{self._digest} {key}".encode()).hexdigest()
+        return folder / name[:2] / f"{name[2:34]}.pt"
+
     @torch.no_grad()
-    def _computed(self, image: Tensor) -> Pyramid:
+    def _compute(self, image: Tensor) -> Pyramid:
         maps: Pyramid = self._backbone(image.to(self._device))
         return maps.each(lambda part: part.half().cpu())
 
 
 def _digest(backbone: Backbone) -> str:
-    """Of the weights, and of which blocks are collected."""
+    """Digest the weights of a backbone, and which of its blocks are collected."""
     digest = hashlib.sha256(f"{type(backbone).__name__} {backbone.peaks}".encode())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode())
@@ -78,11 +87,11 @@ def _digest(backbone: Backbone) -> str:
 
 
 class CachedEngine(TorchEngine):
-    """Validates a network with a frozen backbone: photos that come again are not encoded again.
+    """Engine for validating a network with a frozen backbone. It takes the features of photos from a cache.
 
     Args:
-        network: whose backbone the *cache* has.
-        cache: of the training photos, and now of these, too.
+        network: network in training.
+        cache: features of the network's backbone.
         device: see :class:`~autocrop.engines.torch.TorchEngine`.
     """
 

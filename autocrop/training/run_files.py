@@ -1,4 +1,4 @@
-"""What a run leaves beside its checkpoints: how it was started, and its curves."""
+"""Files of a run besides its checkpoints: ``config.json``, ``log.jsonl`` and ``curves.png``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ import torchvision
 
 from autocrop import __version__
 from autocrop.models import Recipe
-from autocrop.training.loop import LOG
+from autocrop.training.callbacks import EpochRecord
 
-CONFIG, CURVES = "config.json", "curves.png"
+CONFIG, LOG, CURVES = "config.json", "log.jsonl", "curves.png"
 
 
 def write_config(
-    folder: Path, model: str, data: str, command: str, recipe: Recipe, resumed: bool = False, **more: Any
+    folder: Path, model: str, data: str, recipe: Recipe, settings: dict[str, Any], resumed: bool = False
 ) -> None:
-    """Write ``config.json``: the command as it was typed, the whole recipe, and the versions.
+    """Write ``config.json``: how the run was started, its whole recipe, and the versions of autocrop and torch.
 
-    Of a run that is *resumed* what is there stays, and the command that goes on is added.
+    For a *resumed* run, keep the file and append how it was resumed.
+
+    Args:
+        folder: folder of the run. It is created if it does not exist.
+        model: name of the model.
+        data: data set, as NAME:FOLDER.
+        recipe: recipe of the run.
+        settings: settings of this process to record, such as its device.
+        resumed: True if this process continues a run.
     """
     versions = {
         "autocrop": __version__,
@@ -33,22 +41,25 @@ def write_config(
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
     }
-    started = {"command": command, **more, "versions": versions}
-    config = {"model": model, "data": data, **started, "recipe": dataclasses.asdict(recipe)}
-    if resumed and (former := _read(folder / CONFIG)):
-        config = former | {"resumed": [*former.get("resumed", []), started]}
+    start = {"command": command_line(), **settings, "versions": versions}
+    config = {"model": model, "data": data, **start, "recipe": dataclasses.asdict(recipe)}
+    if resumed and (former := _read_config(folder / CONFIG)):
+        config = former | {"resumed": [*former.get("resumed", []), start]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
-def typed_command() -> str:
-    """The command line of this process, so that it can be run again."""
+def command_line() -> str:
+    """Return the command line of this process, quoted for a shell.
+
+    ``torchrun`` and ``python -m`` put the path of ``__main__.py`` in place of the command that was typed.
+    """
     program = Path(sys.argv[0]).name
     return shlex.join([*(["python", "-m", "autocrop"] if program == "__main__.py" else [program]), *sys.argv[1:]])
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """What a former command wrote; None if that is gone or damaged."""
+def _read_config(path: Path) -> dict[str, Any] | None:
+    """Read a former ``config.json``. Returns None if it is missing or damaged."""
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -56,23 +67,37 @@ def _read(path: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
+def write_log(folder: Path, record: EpochRecord) -> None:
+    """Add an epoch to ``log.jsonl`` and remove former records of this epoch and later ones.
+
+    A process that was killed may have logged an epoch without saving its checkpoint. That epoch is trained again.
+    """
+    path = folder / LOG
+    rows = _read_log(path) if path.exists() else []
+    rows = [row for row in rows if row["epoch"] < record.epoch] + [dataclasses.asdict(record)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def draw_curves(folder: Path) -> Path:
-    """Draw the run's log as ``curves.png``: terms of the loss on the left, metrics on the right.
+    """Draw ``log.jsonl`` as ``curves.png``: loss terms on the left, validation metrics on the right.
 
     Raises:
-        FileNotFoundError: no epoch is done yet.
+        FileNotFoundError: no epoch has been logged yet.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    rows = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    rows = _read_log(folder / LOG)
     epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, part, title in zip(
-        figure.subplots(1, 2), ("loss", "metrics"), ("training loss", "validation"), strict=True
-    ):
+    panels = (("loss", "training loss"), ("metrics", "validation"))
+    for axes, (part, title) in zip(figure.subplots(1, 2), panels, strict=True):
         for name in dict.fromkeys(name for row in rows for name in row[part]):
             axes.plot(epochs, [row[part].get(name, float("nan")) for row in rows], marker=".", label=name)
         axes.set(title=title, xlabel="epoch")

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from autocrop.batch.sources import Sources, read_list
+from autocrop.batch.sources import Sources, describe_ignored, read_list
 from autocrop.errors import AutocropError
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """A folder as people have it: photos, subfolders, and much that is no photo."""
+    """A folder with photos, subfolders, and files that are not photos."""
     for name in (
         "b.jpg",
         "a.PNG",
@@ -30,25 +30,25 @@ def names(sources, *paths):
     return [source.path.name for source in sources.find(paths)]
 
 
-def test_a_folder_is_its_own_photos(tree):
-    """Without -r the subfolders are left out, and counted like all else that is."""
+def test_folder_yields_its_own_photos(tree):
+    """Without -r, subfolders are ignored, and counted like everything else that is ignored."""
     sources = Sources()
     assert names(sources, tree) == ["a.PNG", "b.jpg"]
-    assert sources.describe_left_out() == "2 × hidden, 1 × no photo, 2 × subfolder (-r includes it)"
+    assert describe_ignored(sources.ignored) == "2 × hidden, 1 × not a photo, 2 × subfolder (-r searches it)"
 
 
-def test_what_is_carried_along_is_not_left_out(tree):
+def test_companions_are_not_counted_as_ignored(tree):
     """Captions that --carry copies belong to their photos."""
     (tree / "b.caption").touch()
-    sources = Sources(carried=[".caption"])
+    sources = Sources(companion_extensions=[".caption"])
     assert names(sources, tree) == ["a.PNG", "b.jpg"]
-    assert "1 × no photo" in sources.describe_left_out()
+    assert "1 × not a photo" in describe_ignored(sources.ignored)
 
 
-def test_recursion_mirrors_the_tree(tree):
-    """Each photo knows its place below the folder; the output folder in it is not entered."""
-    found = list(Sources(recursive=True, output=tree / "out").find([tree]))
-    assert [(source.folder.as_posix(), source.path.name) for source in found] == [
+def test_recursive_search_mirrors_the_tree(tree):
+    """Each photo knows its folder below the searched one; the output folder is not searched."""
+    photos = list(Sources(recursive=True, output=tree / "out").find([tree]))
+    assert [(source.folder.as_posix(), source.path.name) for source in photos] == [
         (".", "a.PNG"),
         (".", "b.jpg"),
         ("sub", "c.heic"),
@@ -57,21 +57,21 @@ def test_recursion_mirrors_the_tree(tree):
 
 
 def test_several_folders_keep_their_names(tree):
-    """Their photos would mix otherwise."""
-    found = Sources().find([tree / "sub", tree / "out"])
-    assert [source.folder.as_posix() for source in found] == ["sub", "out"]
+    """The photos of several folders do not mix in the output folder."""
+    photos = Sources().find([tree / "sub", tree / "out"])
+    assert [source.folder.as_posix() for source in photos] == ["sub", "out"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need privileges there")
-def test_links_that_lead_back_end(tree):
-    """A link to the folder itself does not go round for ever."""
+@pytest.mark.skipif(os.name == "nt", reason="creating symbolic links needs privileges on Windows")
+def test_circular_links_end(tree):
+    """A symbolic link to the searched folder does not cause an endless search."""
     (tree / "sub" / "loop").symlink_to(tree)
     (tree / "nowhere").symlink_to("nowhere")
     assert names(Sources(recursive=True), tree) == ["a.PNG", "b.jpg", "x.jpg", "c.heic", "d.webp"]
 
 
-def test_globs_that_no_shell_expanded(tree, monkeypatch):
-    """Photos only, by name; ** crosses folders; a name with brackets is a name where such a file exists."""
+def test_globs_are_expanded(tree, monkeypatch):
+    """A glob matches photos only, sorted; ** crosses folders; a file whose name has brackets is found by its name."""
     monkeypatch.chdir(tree)
     assert names(Sources(), Path("*")) == ["a.PNG", "b.jpg"]
     assert names(Sources(), Path("**/*.webp")) == ["d.webp"]
@@ -80,8 +80,8 @@ def test_globs_that_no_shell_expanded(tree, monkeypatch):
     assert names(Sources(), Path("*.none")) == ["*.none"]
 
 
-def test_lists_of_files():
-    """One a line, with either kind of line ending, or each ended by a NUL."""
+def test_list_of_files_is_parsed():
+    """Paths are separated by either kind of line ending, or ended by a NUL."""
     assert read_list(b"a.jpg\r\n\nb c.jpg\n") == [Path("a.jpg"), Path("b c.jpg")]
     assert read_list(b"a\nb.jpg\0c.jpg\0") == [Path("a\nb.jpg"), Path("c.jpg")]
     with pytest.raises(AutocropError, match="empty"):
@@ -89,6 +89,6 @@ def test_lists_of_files():
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_lists_that_windows_writes(encoding):
-    """A byte order mark is no part of a name."""
+def test_list_of_files_from_windows_is_decoded(encoding):
+    """A byte order mark is not part of a name."""
     assert read_list("é.jpg\r\nb c.jpg\r\n".encode(encoding)) == [Path("é.jpg"), Path("b c.jpg")]

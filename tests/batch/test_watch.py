@@ -2,10 +2,10 @@ from autocrop.batch.sources import Source
 from autocrop.batch.watch import Watcher
 
 
-def test_photos_are_given_when_they_are_complete(tmp_path):
-    """Not while they grow, once when they stand still, and again when they change."""
+def test_watcher_returns_complete_photos(tmp_path):
+    """A photo is returned once when it has stopped growing, and again when it has changed."""
     path = tmp_path / "a.jpg"
-    watcher = Watcher(lambda: [Source(found) for found in tmp_path.iterdir()])
+    watcher = Watcher(lambda: [Source(photo) for photo in tmp_path.iterdir()])
     assert watcher.poll() == []
     path.write_bytes(b"1")
     assert watcher.poll() == []
@@ -18,9 +18,9 @@ def test_photos_are_given_when_they_are_complete(tmp_path):
     assert watcher.poll() == [Source(path)]
 
 
-def test_empty_and_vanished_files(tmp_path):
-    """A file of no bytes is one that is about to be written; one that has gone is forgotten."""
+def test_watcher_ignores_empty_and_deleted_files(tmp_path):
+    """An empty file is about to be written, and a deleted one is forgotten: neither is returned."""
     (tmp_path / "a.jpg").touch()
-    gone = Source(tmp_path / "gone.jpg")
-    watcher = Watcher(lambda: [Source(tmp_path / "a.jpg"), gone])
+    deleted = Source(tmp_path / "deleted.jpg")
+    watcher = Watcher(lambda: [Source(tmp_path / "a.jpg"), deleted])
     assert [watcher.poll() for _ in range(3)] == [[], [], []]

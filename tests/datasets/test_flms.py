@@ -9,8 +9,8 @@ from tests.helpers.datasets import FLMS_CROPS, write_flms
 
 
 @pytest.mark.parametrize("fields", [("filename", "bbox"), ("name", "gt")])
-def test_matlab_boxes_are_row_first_and_filled_up(tmp_path, fields):
-    """Fields go by name or by place; rows of -1 and crops that stick out are no crops."""
+def test_flms_reads_the_matlab_file(tmp_path, fields):
+    """Fields are found by name or position, y is before x, and padding and crops beyond the photo are dropped."""
     write_flms(tmp_path, fields)
     first, second = load(f"flms:{tmp_path}", "test")
     assert first.boxes == pytest.approx(np.array(FLMS_CROPS["first.jpg"][:2]) / (96, 64, 96, 64))
@@ -19,8 +19,8 @@ def test_matlab_boxes_are_row_first_and_filled_up(tmp_path, fields):
 
 
 @pytest.mark.parametrize("name", ["flms.json", "image_crop.json"])
-def test_converted(tmp_path, name):
-    """The same photos from JSON, for which scipy is not needed."""
+def test_flms_reads_converted_annotations(tmp_path, name):
+    """The JSON file contains the same crops as the MATLAB file."""
     write_flms(tmp_path)
     expected = [sample.boxes for sample in load(f"flms:{tmp_path}", "test")]
     (tmp_path / "500_image_dataset.mat").unlink()
@@ -29,36 +29,36 @@ def test_converted(tmp_path, name):
         assert sample.boxes.tolist() == boxes.tolist()
 
 
-def test_without_scipy(tmp_path, monkeypatch):
-    """A sentence names the extra."""
+def test_flms_without_scipy_names_the_extra(tmp_path, monkeypatch):
+    """The error says how to install scipy, and that converting the file avoids it."""
     write_flms(tmp_path)
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DatasetError, match=r"needs scipy.*autocrop-photo\[torch\].*flms\.json"):
+    with pytest.raises(DatasetError, match=r"requires scipy.*autocrop-photo\[torch\].*flms\.json"):
         load(f"flms:{tmp_path}", "test")
 
 
-def test_only_for_testing(tmp_path):
-    """Other splits are refused; eval takes test by itself."""
+def test_flms_has_a_test_split_only(tmp_path):
+    """Other splits are refused, and test is the default split for evaluation."""
     write_flms(tmp_path)
-    with pytest.raises(DatasetError, match="test split only"):
+    with pytest.raises(DatasetError, match="only has a test split"):
         load(f"flms:{tmp_path}", "val")
     assert (default_split("flms:x"), default_split("fcdb:x")) == ("test", "val")
 
 
-def test_photos_that_are_gone_are_counted(tmp_path):
-    """One of two, then both."""
+def test_flms_counts_missing_photos(tmp_path):
+    """A missing photo is listed as missing; if all are missing, the error says so."""
     write_flms(tmp_path)
     (tmp_path / "image" / "first.jpg").unlink()
     split = load(f"flms:{tmp_path}", "test")
     assert (len(split), split.listed, split.missing) == (1, 2, ["first.jpg"])
     (tmp_path / "image" / "second.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"None of FLMS's photos is in .*image\. .*http"):
+    with pytest.raises(DatasetError, match=r"None of FLMS's photos exists in .*image\. .*http"):
         load(f"flms:{tmp_path}", "test")
 
 
-def test_missing_or_damaged_annotations_are_named(tmp_path):
-    """What was looked for; which file is no MATLAB file; which no table of boxes."""
-    with pytest.raises(DatasetError, match=r"500_image_dataset\.mat and flms\.json.*http"):
+def test_flms_names_missing_or_damaged_annotations(tmp_path):
+    """The error names the expected files, or the one that is damaged."""
+    with pytest.raises(DatasetError, match=r"500_image_dataset\.mat or flms\.json.*http"):
         load(f"flms:{tmp_path}", "test")
     (tmp_path / "500_image_dataset.mat").write_bytes(b"MATLAB 5.0 or not")
     with pytest.raises(DatasetError, match=r"500_image_dataset\.mat is damaged.*http"):

@@ -8,8 +8,8 @@ from tests.helpers.datasets import gaicd_rows, write_gaicd, write_gaicd_json, wr
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_text_rows_are_row_first_and_raw(tmp_path, nested):
-    """Y comes before x; crops of score -2 are left out; what follows the score is passed over."""
+def test_gaicd_reads_text_files(tmp_path, nested):
+    """Text rows have y before x and raw scores; crops of score -2 and tokens after the score are ignored."""
     write_gaicd(tmp_path, {"train": 3, "val": 1, "test": 2}, nested)
     split = load(f"gaicd:{tmp_path}", "test")
     assert [sample.name for sample in split] == ["test0.jpg", "test1.jpg"]
@@ -21,28 +21,28 @@ def test_text_rows_are_row_first_and_raw(tmp_path, nested):
     assert split.listed == 2
 
 
-def test_version_2_has_its_own_validation_split(tmp_path):
-    """Nothing is drawn where the authors made a split."""
+def test_gaicd_version_2_has_a_validation_split(tmp_path):
+    """If the data set has a validation split, that split is used and all training photos remain."""
     write_gaicd(tmp_path, {"train": 12, "val": 2, "test": 1}, nested=True)
     assert [sample.name for sample in load(f"gaicd:{tmp_path}", "val")] == ["val0.jpg", "val1.jpg"]
     assert len(load(f"gaicd:{tmp_path}", "train")) == 12
 
 
-def test_version_1_draws_its_validation_photos(tmp_path):
-    """A tenth of the training photos, the same every time, whatever else is gone, and not trained on."""
+def test_gaicd_version_1_holds_out_training_photos(tmp_path):
+    """Without a validation split, a tenth of the training photos is held out, and removing a photo adds no others."""
     names = write_gaicd(tmp_path, {"train": 30, "test": 1}, nested=False)
     training, validation = load(f"gaicd:{tmp_path}", "train"), load(f"gaicd:{tmp_path}", "val")
-    drawn = {sample.name for sample in validation}
-    assert (len(training), len(drawn)) == (27, 3)
-    assert {sample.name for sample in training} | drawn | {"test0.jpg"} == set(names)
-    gone = next(iter({sample.name for sample in training}))
-    (tmp_path / "images" / "train" / gone).unlink()
-    (tmp_path / "annotations" / gone.replace("jpg", "txt")).unlink()
-    assert {sample.name for sample in load(f"gaicd:{tmp_path}", "val")} <= drawn
+    held_out = {sample.name for sample in validation}
+    assert (len(training), len(held_out)) == (27, 3)
+    assert {sample.name for sample in training} | held_out | {"test0.jpg"} == set(names)
+    removed = next(iter({sample.name for sample in training}))
+    (tmp_path / "images" / "train" / removed).unlink()
+    (tmp_path / "annotations" / removed.replace("jpg", "txt")).unlink()
+    assert {sample.name for sample in load(f"gaicd:{tmp_path}", "val")} <= held_out
 
 
-def test_version_1_holds_out_36(tmp_path):
-    """As many as the papers; the lists decide, not the photos that happen to be there."""
+def test_gaicd_version_1_holds_out_36_listed_photos(tmp_path):
+    """As in the papers, 36 photos are held out, chosen from the list rather than from the available photos."""
     write_gaicd_json(tmp_path, 1036, 1)
     for number in range(0, 1036, 9):
         write_photo(tmp_path / "images" / f"{number}.jpg")
@@ -52,8 +52,8 @@ def test_version_1_holds_out_36(tmp_path):
     assert 0 < len(validation) < 36
 
 
-def test_json_is_column_first(tmp_path):
-    """The converted table has x before y; photos may lie in images/ or in the split's folder."""
+def test_gaicd_reads_json(tmp_path):
+    """The JSON table has x before y, and photos may be in ``images/`` or in the split's folder."""
     write_gaicd_json(tmp_path, 2, 2)
     write_photo(tmp_path / "images" / "t0.jpg")
     write_photo(tmp_path / "images" / "test" / "t1.jpg", 192, 128)
@@ -63,8 +63,8 @@ def test_json_is_column_first(tmp_path):
     assert split[1].width == 192
 
 
-def test_photos_that_are_gone_or_broken_are_counted(tmp_path):
-    """They are left out by name, and the rest is measured."""
+def test_gaicd_counts_missing_and_damaged_photos(tmp_path):
+    """Photos that are missing, damaged or not annotated are left out and listed by name."""
     write_gaicd(tmp_path, {"train": 1, "test": 4}, nested=True)
     (tmp_path / "images" / "test" / "test0.jpg").unlink()
     (tmp_path / "images" / "test" / "test1.jpg").write_bytes(b"no photo")
@@ -75,22 +75,22 @@ def test_photos_that_are_gone_or_broken_are_counted(tmp_path):
     assert split.listed == 4
 
 
-def test_annotations_without_photos_are_a_sentence(tmp_path):
-    """It says where photos are looked for, and how to link them."""
+def test_gaicd_explains_missing_photos(tmp_path):
+    """If no photo exists, the error says where photos are expected and how to link them."""
     write_gaicd_json(tmp_path, 20, 2)
-    with pytest.raises(DatasetError, match=r"lists 2 photos, and none.*images.*https://github.*linked"):
+    with pytest.raises(DatasetError, match=r"None of the 2 photos.*images.*https://github.*link"):
         load(f"gaicd:{tmp_path}", "test")
 
 
-def test_nothing_is_a_sentence(tmp_path):
-    """An empty folder: all that was looked for is named."""
-    with pytest.raises(DatasetError, match=r"split 'train' is not in.*original_data_split\.json.*https"):
+def test_gaicd_explains_an_empty_folder(tmp_path):
+    """The error for an empty folder names all expected files."""
+    with pytest.raises(DatasetError, match=r"train split was not found in.*original_data_split\.json.*https"):
         load(f"gaicd:{tmp_path}", "val")
 
 
 @pytest.mark.parametrize("text", ["1 2 3", "a b c d e", "5 5 5 5 3"])
-def test_a_damaged_text_is_named(tmp_path, text):
-    """Too few numbers, none, or a crop of no size alone."""
+def test_gaicd_names_a_damaged_text_file(tmp_path, text):
+    """Too few numbers, no numbers, or nothing but an empty crop is an error that names the file."""
     write_gaicd(tmp_path, {"train": 1, "test": 1}, nested=True)
     (tmp_path / "annotations" / "test" / "test0.txt").write_text(text)
     with pytest.raises(DatasetError, match=r"test0\.txt is damaged.*https"):
@@ -109,8 +109,8 @@ def test_a_damaged_text_is_named(tmp_path, text):
         ("original_data_split.json", json.dumps({"train": [1], "test": "t0.jpg"})),
     ],
 )
-def test_a_damaged_json_is_named(tmp_path, name, text):
-    """Whatever is wrong with it."""
+def test_gaicd_names_a_damaged_json_file(tmp_path, name, text):
+    """The error names the damaged file and where to download it."""
     write_gaicd_json(tmp_path, 2, 1)
     write_photo(tmp_path / "images" / "t0.jpg")
     (tmp_path / name).write_text(text)

@@ -28,14 +28,14 @@ NAMES = ("1x1", "1x3", "3x1", "5x5", "multi-rectangle", "multi-direction", "cros
     ],
 )
 def test_partitions_of_each_pattern(name, sizes):
-    """How many partitions a pattern has, and how many cells each of them (papers' Figure 3 and Table 1)."""
+    """Each pattern has the partitions and cells of the paper (Figure 3 and Table 1)."""
     labels, counts = np.unique(pattern(name), return_counts=True)
     assert labels.tolist() == list(range(len(sizes)))
     assert counts.tolist() == sizes
 
 
-def test_patterns_look_as_in_the_paper():
-    """Rings are concentric, quadrants are quadrants, and rows come before columns."""
+def test_patterns_have_the_layout_of_the_paper():
+    """Rings are concentric, quadrants are split in the middle, and rows come before columns."""
     assert pattern("1x3").tolist() == [[0, 1, 2]]
     assert pattern("3x1").tolist() == [[0], [1], [2]]
     assert pattern("multi-rectangle")[0].tolist() == [2] * 6
@@ -51,14 +51,14 @@ def test_patterns_look_as_in_the_paper():
 
 
 @pytest.mark.parametrize("name", ["", "0x3", "cross", "3x", "multi-rectangle-0"])
-def test_unknown_patterns(name):
-    """The message lists what there is."""
-    with pytest.raises(UsageError, match="cross-rectangle"):
+def test_unknown_patterns_are_refused(name):
+    """The message lists the patterns."""
+    with pytest.raises(UsageError, match=r"Unknown composition pattern .* cross-rectangle"):
         pattern(name)
 
 
 def brute_force(scores, box, labels):
-    """The mean over the cells of the mean of their pixels, pixel by pixel."""
+    """Average the pixels of each cell, and then the cells."""
     rows, columns = labels.shape
     height, width = scores.shape[1:]
     ys = [round(float(box[1] + (box[3] - box[1]) * i / rows) * height) for i in range(rows + 1)]
@@ -72,15 +72,15 @@ def brute_force(scores, box, labels):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pooling_is_the_mean_over_pixels(name):
-    """Exact against summing the pixels of every cell."""
+def test_pooling_averages_the_pixels_of_each_cell(name):
+    """The summed-area table gives the same scores as sums over pixels."""
     rng = np.random.default_rng(0)
     labels = pattern(name)
     scores = rng.normal(3, 2, (labels.max() + 1, 96, 128)).astype(np.float32)
     corners = rng.uniform(0, 0.4, (20, 2)), rng.uniform(0.6, 1, (20, 2))
     boxes = np.concatenate([np.hstack(corners), [[0, 0, 1, 1]]]).astype(np.float64)
-    found = pooled_scores(summed_area_table(scores), boxes, Cells.of(labels))
-    assert found == pytest.approx([brute_force(scores, box, labels) for box in boxes], abs=1e-6)
+    pooled = pooled_scores(summed_area_table(scores), boxes, Cells.of(labels))
+    assert pooled == pytest.approx([brute_force(scores, box, labels) for box in boxes], abs=1e-6)
 
 
 @given(
@@ -88,8 +88,8 @@ def test_pooling_is_the_mean_over_pixels(name):
     st.sampled_from(NAMES),
     st.sampled_from(["rectangle", "circle"]),
 )
-def test_any_box_has_a_mean_of_the_map(sides, name, shape):
-    """However small or thin: a score within the map's range, since it is a mean of its pixels."""
+def test_scores_are_within_the_range_of_the_map(sides, name, shape):
+    """Boxes of any size have a score within the map's range, because it is a mean of its pixels."""
     labels = pattern(name)
     scores = np.random.default_rng(1).uniform(-1, 1, (labels.max() + 1, 32, 48)).astype(np.float32)
     box = np.array([[sides[0], sides[2], sides[1], sides[3]]], np.float32)
@@ -98,8 +98,8 @@ def test_any_box_has_a_mean_of_the_map(sides, name, shape):
 
 
 @pytest.mark.parametrize("name", ["1x1", "cross-rectangle", "multi-direction"])
-def test_circles_see_what_is_inside_them(name):
-    """What lies in a square's corners changes its score and not its circle's; the circle is a mean over its pixels."""
+def test_circles_ignore_the_corners_of_their_square(name):
+    """The corners of a square change its score but not that of its circle, which is a mean over its pixels."""
     labels = pattern(name)
     scores = np.ones((labels.max() + 1, 240, 240), np.float32)
     y, x = (np.mgrid[:240, :240] - 119.5) / 120
@@ -114,8 +114,8 @@ def test_circles_see_what_is_inside_them(name):
     assert circle == pytest.approx(scores[0][inside].mean(), abs=0.01)
 
 
-def test_thousands_of_boxes_cost_next_to_nothing():
-    """Ten thousand boxes within 50 ms; the best of several tries: the machine may be busy."""
+def test_pooling_is_quick():
+    """Ten thousand boxes take less than 50 ms. The best of several tries counts, since the machine may be busy."""
     labels = pattern("cross-rectangle")
     table = summed_area_table(np.zeros((12, 256, 384), np.float32))
     boxes = np.resize(dense_anchors(), (10_000, 4))

@@ -1,3 +1,5 @@
+"""Aspect ratios and sizes."""
+
 import numpy as np
 import pytest
 
@@ -16,27 +18,27 @@ from autocrop.geometry.ratio import as_ratio, parse_ratio, parse_size
         ("1.7778", (16, 9)),
     ],
 )
-def test_ratios_as_people_write_them(text, ratio):
-    """Colon, x, slash, decimals and a single number, in lowest terms."""
+def test_parse_ratio_reduces_to_lowest_terms(text, ratio):
+    """A ratio may have a colon, an x or a slash, decimals, or be a single number."""
     assert parse_ratio(text) == ratio
 
 
 @pytest.mark.parametrize("text", ["banana", "0:3", "3:0", "", "4:", ":3", "-4:3", "4:3:2", "nan", "0"])
-def test_what_is_no_ratio_is_named(text):
-    """The message quotes what was written and shows what would do."""
-    with pytest.raises(UsageError, match=r"'.*' is no aspect ratio.*4:3"):
+def test_parse_ratio_refuses_invalid_text(text):
+    """The message quotes the text and shows a valid ratio."""
+    with pytest.raises(UsageError, match=r"'.*' is not a valid aspect ratio.*4:3"):
         parse_ratio(text)
 
 
 @pytest.mark.parametrize("text", ["1080", "0x10", "10x", "axb", "10x10x10"])
-def test_what_is_no_size_is_named(text):
-    """The message shows what would do."""
-    with pytest.raises(UsageError, match="1080x1350"):
+def test_parse_size_refuses_invalid_text(text):
+    """The message quotes the text and shows a valid size."""
+    with pytest.raises(UsageError, match=r"'.*' is not a valid size.*1080x1350"):
         parse_size(text)
 
 
 @pytest.mark.parametrize(
-    ("given", "ratio"),
+    ("argument", "ratio"),
     [
         (None, None),
         ("3:2", (3, 2)),
@@ -46,13 +48,13 @@ def test_what_is_no_size_is_named(text):
         (np.float32(1.777), (16, 9)),
     ],
 )
-def test_ratios_of_the_python_api(given, ratio):
-    """Text, a pair, a number, or none."""
-    assert as_ratio(given) == ratio
+def test_as_ratio_accepts_text_pairs_and_numbers(argument, ratio):
+    """The Python API takes a ratio as text, a pair, a number, or None."""
+    assert as_ratio(argument) == ratio
 
 
-@pytest.mark.parametrize("given", [0, -1.5, (0, 3), (4, -3), float("nan"), float("inf"), [4, 3], (4, 3, 2)])
-def test_impossible_ratios_of_the_python_api(given):
-    """They raise the one error that users are meant to read."""
-    with pytest.raises(UsageError):
-        as_ratio(given)
+@pytest.mark.parametrize("argument", [0, -1.5, (0, 3), (4, -3), float("nan"), float("inf"), [4, 3], (4, 3, 2)])
+def test_as_ratio_refuses_invalid_arguments(argument):
+    """Ratios that are not positive, not finite or malformed raise."""
+    with pytest.raises(UsageError, match="is not a valid aspect ratio"):
+        as_ratio(argument)

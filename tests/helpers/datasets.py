@@ -1,4 +1,4 @@
-"""Tiny copies of the data sets, in their true formats, of photos that are noise."""
+"""Tiny data sets of random noise in the formats of the real ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from autocrop.geometry.candidates import grid_anchors
 
 
 def write_photo(path: Path, width: int = 96, height: int = 64) -> None:
+    """Write a photo of random noise, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(len(path.name)).integers(0, 255, (height, width, 3), np.uint8)
     Image.fromarray(pixels).save(path)
 
 
 def gaicd_rows(number: int, width: int = 96, height: int = 64) -> list[list[float]]:
-    """Crops ``x1 y1 x2 y2 score`` as GAICD has them: grid anchors in pixels, MOS in hundredths, some unscored."""
+    """Return rows ``x1 y1 x2 y2 score`` as in GAICD: grid anchors in pixels, MOS with two decimals, some unscored."""
     anchors = (grid_anchors(width / height) * (width, height, width, height)).astype(int)
     scores = np.random.default_rng(number).integers(100, 500, len(anchors)) / 100
     scores[::7] = -2
@@ -27,7 +28,13 @@ def gaicd_rows(number: int, width: int = 96, height: int = 64) -> list[list[floa
 
 
 def write_gaicd(root: Path, counts: dict[str, int], nested: bool) -> list[str]:
-    """Photos in ``images/SPLIT``, text files in ``annotations/`` or, *nested*, in ``annotations/SPLIT``."""
+    """Write GAICD with text files and return the names of the photos.
+
+    Args:
+        root: folder of the data set.
+        counts: number of photos of each split.
+        nested: write the text files to ``annotations/SPLIT`` instead of ``annotations``.
+    """
     names = []
     for split, count in counts.items():
         for number in range(count):
@@ -43,7 +50,7 @@ def write_gaicd(root: Path, counts: dict[str, int], nested: bool) -> list[str]:
 
 
 def write_gaicd_json(root: Path, training: int, test: int) -> None:
-    """The form without photos: one table, and the lists of the splits."""
+    """Write GAICD's JSON table and the lists of its splits, without photos."""
     root.mkdir(parents=True, exist_ok=True)
     lists = {"train": [f"{n}.jpg" for n in range(training)], "test": [f"t{n}.jpg" for n in range(test)]}
     table = {}
@@ -55,10 +62,11 @@ def write_gaicd_json(root: Path, training: int, test: int) -> None:
 
 
 CPC_CROPS = [[x, y, x + 40, y + 30] for x in (0, 10, 20, 30, 40, 50) for y in (0, 10, 20, 30)]
+"""The 24 crops of each photo, xyxy in pixels."""
 
 
 def write_cpc(root: Path, count: int) -> None:
-    """24 crops a photo, six people, and a JSON string that holds JSON; one more photo has no annotation."""
+    """Write CPC with *count* photos, scored by six annotators, and one more photo without annotation."""
     (root / "CollectedAnnotationsRaw").mkdir(parents=True)
     for number in range(count):
         write_photo(root / "images" / f"ava_{number}.jpg")
@@ -72,11 +80,11 @@ FLMS_CROPS = {
     "first.jpg": [[0, 0, 48, 32], [10, 5, 90, 60], [-1, -1, -1, -1]],
     "second.jpg": [[8, 8, 96, 64], [20, 0, 120, 64], [-1, -1, -1, -1]],
 }
-"""(x1, y1, x2, y2); the rest of the ten is filled with -1, and one crop sticks out of its photo."""
+"""Crops of each photo, xyxy in pixels, including padding of -1 and one crop that exceeds its photo."""
 
 
 def write_flms(root: Path, fields: tuple[str, str] = ("filename", "bbox")) -> None:
-    """The .mat as MATLAB writes it: a struct array [N, 1] of a name and boxes (y1, x1, y2, x2)."""
+    """Write FLMS with a MATLAB file: a struct array [N, 1] of name and boxes (y1, x1, y2, x2)."""
     array = np.zeros((len(FLMS_CROPS), 1), [(field, object) for field in fields])
     for index, (name, crops) in enumerate(FLMS_CROPS.items()):
         write_photo(root / "image" / name)

@@ -8,7 +8,7 @@ from autocrop.engines import Features
 
 
 class CenteredEngine:
-    """A model that likes one box: the score is minus the distance from it. Needs no weights."""
+    """An engine with a favorite box. The score of a crop falls with its distance from that box."""
 
     model = "centered"
     network = "centered"
@@ -18,6 +18,7 @@ class CenteredEngine:
     def __init__(self, favorite=(0.2, 0.2, 0.7, 0.8)):
         self.favorite = np.array(favorite, np.float32)
         self.encoded = 0
+        """Number of photos encoded so far."""
 
     def encode(self, image, aspect=None):
         self.encoded += 1

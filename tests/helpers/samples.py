@@ -1,4 +1,4 @@
-"""The repository's sample photos."""
+"""Location of the repository's sample photos."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_lossless_batches_never_decode_a_whole_photo(engine, tmp_path, monkeypat
     Image.effect_noise((2400, 1800), 50).convert("RGB").save(tmp_path / "in.jpg")
     largest = []
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", _watched(largest))
-    plan = Plan.make([tmp_path / "in.jpg"], Options(make_targets(["4:3"], []), lossless=True))
+    plan = Plan.from_photos([tmp_path / "in.jpg"], Options(make_targets(["4:3"], []), lossless=True))
     (result,) = run(engine, plan)
     assert largest
     assert max(largest) <= 2400 * 1800 / 4

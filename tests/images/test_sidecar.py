@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch.naming import SIDECAR
 from autocrop.batch.options import Options
 from autocrop.batch.plan import Plan
 from autocrop.batch.results import Status
@@ -102,8 +101,8 @@ def test_batches_write_sidecars(engine, photo, tmp_path):
     before = photo.read_bytes()
 
     def sidecars(*photos, **options):
-        made = Options(make_targets(["1:1"], []), name="{stem}", format=SIDECAR, **options)
-        return list(run(engine, Plan.make(photos, made)))
+        made = Options(make_targets(["1:1"], []), xmp=True, **options)
+        return list(run(engine, Plan.from_photos(photos, made)))
 
     (result,) = sidecars(photo)
     assert (result.status, result.output) == (Status.CROPPED, photo.with_suffix(".xmp"))
@@ -126,8 +125,8 @@ def test_batches_write_sidecars(engine, photo, tmp_path):
 def test_photos_do_not_share_a_sidecar(engine, photo, tmp_path):
     """photo.xmp would describe photo.jpg and photo.png, so the second photo fails with a message."""
     Image.open(photo).save(tmp_path / "photo.png")
-    options = Options(make_targets(["1:1"], []), name="{stem}", format=SIDECAR)
-    first, second = run(engine, Plan.make([photo, tmp_path / "photo.png"], options))
+    options = Options(make_targets(["1:1"], []), xmp=True)
+    first, second = run(engine, Plan.from_photos([photo, tmp_path / "photo.png"], options))
     assert first.status is Status.CROPPED
     assert second.status is Status.FAILED
     assert "share its sidecar" in second.reason
@@ -157,8 +156,8 @@ def test_batches_crop_photos_as_their_sidecar_turns_them(engine, photo):
     """A 4:5 crop of a photo that the sidecar turns is 5:4 in the stored photo."""
     content = EDITED.replace(b"c:CropTop=", b'xmlns:tiff="%s" tiff:Orientation="6" c:CropTop=' % xmp.TIFF.encode())
     photo.with_suffix(".xmp").write_bytes(content)
-    options = Options(make_targets(["4:5"], []), name="{stem}", format=SIDECAR, overwrite=True)
-    (result,) = run(engine, Plan.make([photo], options))
+    options = Options(make_targets(["4:5"], []), xmp=True, overwrite=True)
+    (result,) = run(engine, Plan.from_photos([photo], options))
     assert result.status is Status.CROPPED
     properties = {
         name: float(text)
@@ -175,8 +174,8 @@ def test_raw_files_take_the_sidecar_of_a_pair(engine, photo, tmp_path):
     pytest.importorskip("rawpy")
     write_dng(tmp_path / "photo.dng", 1)
     for paths in ([photo, tmp_path / "photo.dng"], [tmp_path / "photo.dng", photo]):
-        options = Options(make_targets(["1:1"], []), name="{stem}", format=SIDECAR, overwrite=True)
-        results = {result.path.suffix: result for result in run(engine, Plan.make(paths, options))}
+        options = Options(make_targets(["1:1"], []), xmp=True, overwrite=True)
+        results = {result.path.suffix: result for result in run(engine, Plan.from_photos(paths, options))}
         assert results[".dng"].status is Status.CROPPED
         assert results[".jpg"].status is Status.SKIPPED
         assert "photo.dng" in results[".jpg"].reason

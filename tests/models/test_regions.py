@@ -18,14 +18,14 @@ def boxes():
 
 
 def test_roi_align_agrees_with_torchvision(features, boxes):
-    """The matrix products are torchvision's aligned RoIAlign."""
+    """The matrix products equal torchvision's RoIAlign with ``aligned=True``."""
     scaled = boxes * torch.tensor([24.0, 16.0, 24.0, 16.0])
     expected = reference(features, [scaled], 9, 1.0, sampling_ratio=2, aligned=True)
     assert torch.allclose(roi_align(features, boxes), expected, atol=2e-5)
 
 
-def test_rod_align_is_zero_exactly_inside_the_crop(features):
-    """Cells inside the crop are exactly zero; cells outside are the whole photo's; the whole photo leaves nothing."""
+def test_rod_align_is_zero_inside_the_crop(features):
+    """Cells inside the crop are exactly zero, cells outside equal those of the whole photo."""
     box = torch.tensor([[3 / 9, 2 / 9, 7 / 9, 6 / 9]])
     outside = rod_align(features, box)[0]
     whole = roi_align(features, torch.tensor([[0.0, 0.0, 1.0, 1.0]]))[0]
@@ -37,20 +37,20 @@ def test_rod_align_is_zero_exactly_inside_the_crop(features):
 
 
 def test_regions_are_differentiable(features, boxes):
-    """Gradients reach the feature map through both."""
+    """Gradients reach the feature map through RoIAlign and RoDAlign."""
     features.requires_grad_()
     (roi_align(features, boxes).sum() + rod_align(features, boxes).sum()).backward()
     assert features.grad.abs().sum() > 0
 
 
 def test_bilinear_weights_sum_to_one():
-    """Wherever a point lies, beyond the outermost values too."""
+    """The weights sum to one everywhere, including beyond the outermost values."""
     weights = bilinear_weights(torch.linspace(0, 1, 50)[None], 7)
     assert torch.allclose(weights.sum(-1), torch.ones(1, 50))
 
 
-def test_mirrored_features_and_boxes_give_mirrored_regions(features, boxes):
-    """What the official code's flip got wrong: left and right must swap with the picture."""
+def test_mirrored_inputs_give_mirrored_regions(features, boxes):
+    """Mirroring features and boxes mirrors the regions; GAIC's flip augmentation does not swap left and right."""
     flipped = torch.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], dim=1)
     for align in (roi_align, rod_align):
         assert torch.allclose(align(features.flip(-1), flipped).flip(-1), align(features, boxes), atol=1e-4)

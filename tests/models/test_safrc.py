@@ -6,9 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch.nn import functional
 
-from autocrop.models.base import Views
+from autocrop.models import Views
 from autocrop.models.regions import coverage
-from autocrop.models.safrc import SAFRC, SAFRCRecipe, SpatialEncoder, consistency_loss, drawn_pairs
+from autocrop.models.safrc import SAFRC, SAFRCRecipe, SpatialEncoder, consistency_loss, sample_pairs
 
 BOXES = torch.tensor([[0.0, 0, 1, 1], [0.1, 0.1, 0.9, 0.9], [0.2, 0, 0.8, 0.7], [0, 0.3, 0.6, 1]])
 
@@ -25,27 +25,28 @@ def make_views(unlabeled=None):
     return Views(torch.randn(1, 3, 256, 256), BOXES, scores, *votes, unlabeled=unlabeled)
 
 
-def test_parameters_of_the_paper(network):
-    """Table 3: 7.10 M; GAIC's network, without the spatial-aware feature, 5.91 M.
+def test_parameter_count_matches_the_paper(network):
+    """The network has the 7.10 M parameters of Table 3, and without the spatial-aware feature GAIC's 5.91 M.
 
-    Ours without that feature has 6,005,281: its region feature is 256 wide, as SAFRC's is, where GAIC's last hidden
-    layer has 128. That and the layer behind it are 98,560 parameters more than GAIC's, 5,906,721.
+    Ours has 6,005,281 without that feature: its region feature is 256 wide, as in SAFRC, while the last hidden layer
+    of GAIC has 128 channels. The wider layer and the one after it have 98,560 parameters more than GAIC's, whose
+    network has 5,906,721.
     """
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(7.10e6, rel=0.01)
     basic = SAFRC(SAFRCRecipe(spatial=False, classification=0))
     assert sum(p.numel() for p in basic.parameters()) == 6_005_281 == 5_906_721 + 128 * 769 + 128
 
 
-def test_features_have_the_papers_sizes(network):
-    """32 reduced channels at stride 16, and the peaks of all 19 blocks at 64 by 64."""
+def test_features_have_the_sizes_of_the_paper(network):
+    """The reduced map has 32 channels at stride 16, and there are 19 peak maps of 64 by 64."""
     reduced, peaks = network.encode(torch.zeros(1, 3, 256, 384))
     assert reduced.shape == (1, 32, 16, 24)
     assert peaks.shape == (1, 19, 64, 64)
-    assert network.describe((reduced, peaks), BOXES).shape == (4, 512)
+    assert network.crop_features((reduced, peaks), BOXES).shape == (4, 512)
 
 
-def test_every_term_of_the_loss_reaches_its_parameters(network):
-    """With an unlabeled photo all five terms are there, and together they train everything."""
+def test_loss_trains_every_parameter(network):
+    """With an unlabeled photo, all five terms are finite and their sum trains every parameter."""
     other = dataclasses.replace(make_views(), scores=torch.empty(0))
     network.zero_grad()
     terms = network.loss(make_views(other))
@@ -55,8 +56,8 @@ def test_every_term_of_the_loss_reaches_its_parameters(network):
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
 
 
-def test_consistency_does_not_train_the_classifier(network):
-    """Only the scores shall move: the classifier's sign has no gradient."""
+def test_consistency_loss_does_not_train_the_classifier(network):
+    """L_cons trains the scorer only, because the sign of the classifier's output has no gradient."""
     other = dataclasses.replace(make_views(), scores=torch.empty(0))
     network.zero_grad()
     network.loss(make_views(other))["consistency"].backward()
@@ -64,24 +65,24 @@ def test_consistency_does_not_train_the_classifier(network):
     assert network.scorer.weight.grad.abs().sum() > 0
 
 
-def test_ablation_switches():
-    """Tables 4 and 5: neither, the spatial-aware feature, the classifier; without attention, without the mask."""
+def test_recipe_switches_select_the_ablations():
+    """The switches remove the components of Tables 4 and 5: spatial-aware feature, classifier, attention and mask."""
     views = make_views()
     plain = SAFRC(SAFRCRecipe(spatial=False, classification=0))
     assert set(plain.loss(views)) == {"regression"}
     assert len(plain.encode(views.image)) == len(plain.FEATURES) == 1
     assert "classification" in SAFRC(SAFRCRecipe(spatial=False)).loss(views)
-    peaks = SAFRC(SAFRCRecipe(attention=False)).eval()
+    unattended = SAFRC(SAFRCRecipe(attention=False)).eval()
     image = torch.rand(1, 3, 256, 256)
-    assert torch.equal(peaks.encode(image)[1], peaks.backbone(image).peaks)
-    blind = SAFRC(SAFRCRecipe(mask=False)).eval()
-    encoded = blind.spatial(blind.encode(image)[1], BOXES)
+    assert torch.equal(unattended.encode(image)[1], unattended.backbone(image).peaks)
+    unmasked = SAFRC(SAFRCRecipe(mask=False)).eval()
+    encoded = unmasked.spatial(unmasked.encode(image)[1], BOXES)
     assert encoded.shape == (4, 256)
     assert torch.equal(encoded[0], encoded[1])
 
 
-def test_the_shared_convolution_is_that_of_peaks_and_mask_together():
-    """Convolving peaks and masks apart and adding up is one convolution of k + 1 channels, as in the paper."""
+def test_spatial_encoder_equals_one_convolution_of_peaks_and_mask():
+    """Convolving peaks and masks separately equals the paper's convolution of all k + 1 channels."""
     torch.manual_seed(0)
     encoder = SpatialEncoder(19).eval()
     peaks = torch.rand(1, 19, 64, 64)
@@ -93,30 +94,30 @@ def test_the_shared_convolution_is_that_of_peaks_and_mask_together():
     assert torch.allclose(encoder(peaks, BOXES), encoder.last(maps.flatten(1)), atol=1e-5)
 
 
-def test_masks():
-    """One inside, nothing outside, and the share of a cell that an edge crosses."""
+def test_crop_mask_has_soft_edges():
+    """The mask is one inside the crop, zero outside, and fractional in cells that an edge crosses."""
     mask = coverage(torch.tensor([[0.25, 0, 0.875, 0.5]]), 4, 4)[0]
     assert mask[0].tolist() == [0, 1, 1, 0.5]
     assert mask[1].tolist() == [0, 1, 1, 0.5]
     assert mask[2:].sum() == 0
 
 
-def test_pairs_are_far_enough_apart_and_balanced():
-    """Only pairs beyond the margin, no more than asked for, and either one may come first."""
+def test_sampled_pairs_differ_by_the_margin_and_are_balanced():
+    """Sampled pairs are distinct, differ by more than the margin, and start with either crop about equally often."""
     torch.manual_seed(0)
     scores = torch.rand(64) * 4 + 1
-    pairs = drawn_pairs(scores, 0.5, 256)
+    pairs = sample_pairs(scores, 0.5, 256)
     assert pairs.shape == (256, 2)
     difference = scores[pairs[:, 0]] - scores[pairs[:, 1]]
     assert difference.abs().min() > 0.5
     assert 0.35 < (difference > 0).float().mean() < 0.65
     assert len({frozenset(pair) for pair in pairs.tolist()}) == 256
-    assert len(drawn_pairs(torch.ones(5), 0.5, 256)) == 0
+    assert len(sample_pairs(torch.ones(5), 0.5, 256)) == 0
 
 
-def test_consistency_by_hand():
-    """Eq. 6: in the classifier's order by the margin costs nothing; the other way round the gap and the margin."""
+def test_consistency_loss_matches_manual_computation():
+    """Eq. 6: scores in the classifier's order, by the margin, cost nothing; others cost the gap plus the margin."""
     predicted = torch.tensor([2.0, 1.0, 1.05])
     pairs = torch.tensor([[0, 1], [0, 2], [1, 2]])
-    logits = torch.tensor([3.0, -1.0, 0.0])  # 0 better than 1; 2 better than 0; no opinion
+    logits = torch.tensor([3.0, -1.0, 0.0])  # 0 better than 1; 2 better than 0; undecided
     assert consistency_loss(predicted, pairs, logits, 0.1).item() == pytest.approx((0 + (0.1 + 0.95) + 0.1) / 3)
