@@ -2,7 +2,9 @@
 
 Reading goes ``photo`` → ``opening`` → ``decoding`` or ``raw`` → ``metadata_reader`` → ``metadata`` and ``pixels``.
 Writing goes ``photo`` → ``saving`` or ``lossless`` → ``metadata_writer`` → ``metadata`` → ``exif``, ``xmp``,
-``photoshop``, ``tiff`` and ``containers``. ``files`` writes the result to disk, ``sidecar`` makes XMP sidecars.
+``photoshop``, ``tiff`` and ``containers``. ``color_of_output`` and ``color`` keep the colors true in each format, and
+``attachments`` and ``isobmff`` describe what else a file has. ``files`` writes the result to disk, ``sidecar`` makes
+XMP sidecars, and ``turned`` shows photos as their sidecar turns them.
 
 Both directions share ``formats`` (names and extensions of formats), ``encoding`` (how a photo is compressed),
 ``limits`` (numbers of pixels) and ``orientation``. ``padding`` and ``thumbnail`` make new pictures from decoded ones.

@@ -59,20 +59,25 @@ def describe_jpeg(data: bytes, xmp: bytes) -> tuple[str, ...]:
         xmp: The XMP packet of its main picture.
     """
     segments, scan = jpeg_segments(data)
-    end = data.find(END_MARKER, scan) + len(END_MARKER)  # scans have no such bytes
-    trailer = data[end : end + TRAILER_SIZE] + data[max(end + TRAILER_SIZE, len(data) - TRAILER_SIZE) :]
-    if end < scan or not trailer.strip(b"\0"):
-        trailer = b""
+    lists = [body[len(MPF_HEADER) :] for marker, body in segments if marker == APP2 and body.startswith(MPF_HEADER)]
+    pictures = max(map(_number_of_pictures, lists), default=1)
+    # Finding the end takes a millisecond or two, and most files end with their picture.
+    trailer = _trailer(data, scan) if pictures > 1 or not data.endswith(END_MARKER) else b""
     notes = _search_xmp(xmp) + _search(trailer, TRAILER_SIGNS)
-    pictures = 1
-    for marker, body in segments:
-        if marker == APP2 and body.startswith(GAIN_MAP_SEGMENTS):
-            notes.append(GAIN_MAP)
-        elif marker == APP2 and body.startswith(MPF_HEADER):
-            pictures = max(pictures, _number_of_pictures(body[len(MPF_HEADER) :]))
+    if any(marker == APP2 and body.startswith(GAIN_MAP_SEGMENTS) for marker, body in segments):
+        notes.append(GAIN_MAP)
     if pictures > 1 and GAIN_MAP not in notes and DEPTH_MAP not in notes:
         notes += _search_xmp(trailer) or [PICTURES]
     return tuple(dict.fromkeys(notes))
+
+
+def _trailer(data: bytes, scan: int) -> bytes:
+    """Return the beginning and the end of what follows the picture whose first scan is at position *scan*."""
+    end = data.find(END_MARKER, scan)  # scans have no such bytes
+    if end < 0:
+        return b""
+    end += len(END_MARKER)
+    return data[end : end + TRAILER_SIZE] + data[max(end + TRAILER_SIZE, len(data) - TRAILER_SIZE) :]
 
 
 def describe_boxes(data: bytes, xmp: bytes) -> tuple[str, ...]:

@@ -52,16 +52,13 @@ class CropSettings:
 
 
 def read_orientation(sidecar: bytes) -> int | None:
-    """Return the EXIF orientation in a sidecar, by which Lightroom turns the photo; None if it does not say.
-
-    Raises:
-        ValueError: The sidecar is not valid XMP.
-    """
-    texts = [
-        xmp.property_text(description, xmp.TIFF, "Orientation") for description in xmp.descriptions(xmp.parse(sidecar))
-    ]
-    orientations = [int(text) for text in texts if text in ORIENTATIONS]
-    return orientations[0] if orientations else None
+    """Return the EXIF orientation by which a sidecar turns the photo; None if it does not say, or is not valid XMP."""
+    try:
+        descriptions = list(xmp.descriptions(xmp.parse(sidecar)))
+    except ValueError:
+        return None
+    texts = [xmp.property_text(description, xmp.TIFF, "Orientation") for description in descriptions]
+    return next((int(text) for text in texts if text in ORIENTATIONS), None)
 
 
 def write_crop(sidecar: bytes | None, crop: CropSettings) -> bytes:

@@ -60,11 +60,8 @@ def turned_by_sidecar(decoder: Decoder, sidecar: bytes) -> Decoder:
         decoder: The photo's own decoder. It is returned if the sidecar has no other orientation or is not valid XMP.
         sidecar: Content of the sidecar.
     """
-    try:
-        orientation = read_orientation(sidecar)
-    except ValueError:
-        return decoder
-    return decoder if orientation in (None, decoder.orientation) else TurnedDecoder(decoder, orientation)
+    orientation = read_orientation(sidecar) or decoder.orientation
+    return decoder if orientation == decoder.orientation else TurnedDecoder(decoder, orientation)
 
 
 _T = Image.Transpose

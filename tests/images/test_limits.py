@@ -22,7 +22,7 @@ def test_max_pixels_replaces_pillows_limit(photo, monkeypatch):
 
 def test_pillows_limit_does_not_matter_after_opening(photo, tmp_path, monkeypatch):
     """A photo above Pillow's own limit can be cropped losslessly, and its frames can be counted."""
-    frames = [Image.new("P", (200, 100), color) for color in (1, 2)]
+    frames = [Image.effect_noise((200, 100), sigma) for sigma in (40, 60)]
     frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:])
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)  # Pillow refuses twice as many
     assert open_photo(photo).grid == (8, 8)
