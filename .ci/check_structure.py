@@ -1,4 +1,4 @@
-"""Check that the pieces of the package stay small. Run by CI: python .ci/check_structure.py."""
+"""Check the sizes of classes, functions, and parameter lists. Run by CI: python .ci/check_structure.py."""
 
 from __future__ import annotations
 
@@ -77,6 +77,6 @@ def _place(path: Path, node: Function | ast.ClassDef) -> str:
 
 
 if __name__ == "__main__":
-    found = list(problems())
-    print("\n".join(found) or "All classes, functions and signatures are within the limits.")
-    sys.exit(bool(found))
+    violations = list(problems())
+    print("\n".join(violations) or "All classes, functions and signatures are within the limits.")
+    sys.exit(bool(violations))

@@ -118,7 +118,7 @@ def locate(name: str) -> dict[str, Path]:
 
 
 def from_folder(folder: Path) -> tuple[ModelCard, dict[str, Path]]:
-    """Return the card and the paths of the files, by part, of a model exported to *folder*.
+    """Return the card of a model exported to *folder*, and the paths of its files by part.
 
     Raises:
         AutocropError: the folder does not contain exactly one model, or a file is missing or damaged.

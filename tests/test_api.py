@@ -41,7 +41,7 @@ def test_find_returns_distinct_crops(photo):
 
 
 def test_find_keeps_boxes(photo):
-    """Every crop contains the boxes to keep, and boxes that no crop can contain are refused."""
+    """Every crop contains the boxes to keep, and boxes that no crop can contain are rejected."""
     (crop,) = autocrop.Cropper().find(photo, ratio="1:1", keep=[(0, 0, 120, 120)])
     assert crop.box[:2] == (0, 0)
     with pytest.raises(autocrop.AutocropError, match="keep"):
@@ -77,8 +77,8 @@ def test_find_pads_a_photo(photo):
         ({"shape": "circle", "ratio": "4:3"}, "1:1"),
     ],
 )
-def test_find_refuses_arguments_that_conflict(photo, arguments, message):
-    """The library refuses what the command refuses."""
+def test_find_rejects_arguments_that_conflict(photo, arguments, message):
+    """The library rejects whatever the command rejects."""
     with pytest.raises(autocrop.AutocropError, match=message):
         autocrop.Cropper().find(photo, **arguments)
 
@@ -91,7 +91,7 @@ def test_score_returns_one_score_per_box(photo):
 
 
 def test_score_checks_the_boxes(photo):
-    """No boxes have no scores, and malformed boxes are refused."""
+    """No boxes have no scores, and malformed boxes are rejected."""
     cropper = autocrop.Cropper()
     assert cropper.score(photo, []).shape == (0,)
     for boxes in ([1, 2, 3, 4], [[0, 0, 1]], [[5, 5, 5, 9]]):

@@ -124,7 +124,7 @@ def test_an_explanation_is_saved_as_png(engine, photo, tmp_path):
         assert picture.size == explanation.picture.size
 
 
-def test_outputs_that_must_not_be_written_are_refused(photo, tmp_path):
+def test_outputs_that_must_not_be_written_are_rejected(photo, tmp_path):
     """The output must be a PNG file other than the photo, and an existing file is only replaced on request."""
     (tmp_path / "old.png").touch()
     for output, message in ((tmp_path / "why.jpg", "ends in .png"), (tmp_path / "old.png", "--overwrite")):

@@ -1,4 +1,4 @@
-"""A contact sheet: one HTML file to check a batch at a glance, from a disk and without a network.
+"""Contact sheet: one HTML file for reviewing a batch. It opens from disk and needs no network.
 
 The sheet is written photo by photo, so that memory use does not grow, and every prefix of the file is a valid page:
 an interrupted run leaves a sheet of the photos that it finished.
@@ -17,7 +17,7 @@ from autocrop.batch.sheet_entries import SheetEntries, entry_attribute
 from autocrop.errors import AutocropError, UsageError
 
 MARK = '<meta name="generator" content="autocrop contact sheet">'
-"""Identifies a contact sheet, which may be replaced; other pages may not."""
+"""Marks a page as a contact sheet. Only contact sheets may be replaced."""
 
 
 class ContactSheet:
@@ -48,8 +48,10 @@ class ContactSheet:
         except OSError as error:
             raise self._not_writable(error) from error
         self._write(page_head())
-        if former := self._entries.former:  # first, so that the next run has them even if this one is killed
-            lines = "".join(f"<i{entry_attribute(entry)}></i>\n" for entry in former)
+        if (
+            previous := self._entries.former
+        ):  # written first, so that the next run finds them even if this one is killed
+            lines = "".join(f"<i{entry_attribute(entry)}></i>\n" for entry in previous)
             self._write(f"<template>\n{lines}</template>\n")
         return self
 
@@ -63,7 +65,7 @@ class ContactSheet:
             self._file.close()
 
     def add(self, result: Result) -> None:
-        """Add a result. A skipped output is shown with the crop that the former sheet has for it.
+        """Add a result. For a skipped output, show the crop recorded in the previous sheet.
 
         Raises:
             AutocropError: the file cannot be written.

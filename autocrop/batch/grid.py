@@ -13,7 +13,7 @@ from autocrop.search.subjects import Subjects
 
 
 def align_to_grid(photo: Photo, crop: Crop, file: Path, subjects: Subjects | None) -> tuple[Crop, list[str]]:
-    """Align a crop to the photo's grid, and return it with notes on the difference.
+    """Align a crop to the photo's grid, and return it with notes about the change.
 
     Args:
         photo: the photo.

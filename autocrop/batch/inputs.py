@@ -12,7 +12,7 @@ from autocrop.images.formats import RAW_SUFFIXES
 
 
 class Inputs:
-    """Photos of a batch, which are never overwritten, and whose former outputs are recognized.
+    """Photos of a batch. They are never overwritten, and their outputs from earlier runs are recognized.
 
     Args:
         options: options of the batch.
@@ -48,7 +48,7 @@ class Inputs:
             del self._by_name[_name(source.path)]
 
     def has_companion(self, path: Path) -> bool:
-        """Return True if a file is named like a companion of a photo, such as a caption next to it."""
+        """Return True if a file has the name of a companion file of a photo, such as a caption."""
         return _name(path) in self._by_name or path.with_suffix("") in self
 
     def raw_twin_of(self, path: Path) -> Path | None:

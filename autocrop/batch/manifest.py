@@ -1,7 +1,7 @@
 """Manifests: the JSON lines that ``--json`` prints, one per crop, read back by ``autocrop apply``.
 
 A row needs ``path`` and ``box``. ``photo`` is checked against the photo's size, ``size``, ``label`` and ``name``
-determine the output, and all other keys are for people and other programs.
+determine the output, and all other keys are informational.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def check_crop(crop: Crop, size: tuple[int, int]) -> None:
     """Check that a crop from a manifest belongs to a photo of *size* (width, height).
 
     Raises:
-        AutocropError: the photo's size has changed since the crop was found, or the box reaches beyond it.
+        AutocropError: the photo's size has changed since the crop was found, or the box extends beyond it.
     """
     if any(crop.photo) and crop.photo != size:
         raise AutocropError(
@@ -78,7 +78,7 @@ def check_crop(crop: Crop, size: tuple[int, int]) -> None:
             "found. Find the crop again"
         )
     if crop.box[2] > size[0] or crop.box[3] > size[1]:
-        raise AutocropError(f"the box {list(crop.box)} reaches beyond the photo, which has {size[0]}x{size[1]} pixels")
+        raise AutocropError(f"the box {list(crop.box)} extends beyond the photo, which is {size[0]}x{size[1]} pixels")
 
 
 def _has_crop(row: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from autocrop.images.formats import ALPHA_FORMATS
 
 
 class Output(NamedTuple):
-    """Where one crop goes."""
+    """Destination of one crop."""
 
     file: Path
     name: str
@@ -23,7 +23,7 @@ class Output(NamedTuple):
 
 
 class OutputNames:
-    """Chooses the output of each crop. Two crops of a run never get the same file.
+    """Chooses the output of each crop. No two crops of a run share a file.
 
     Args:
         options: options of the batch.
@@ -35,7 +35,7 @@ class OutputNames:
         """Files of the run so far, in lower case: many file systems ignore case."""
 
     def of_photo(self, source: Source, label: str, rank: int) -> Output:
-        """Name the crop of a photo with this label and rank, counted from 1."""
+        """Choose the output of a crop with this label and rank, counted from 1."""
         options = self._options
         if options.output_file is not None:
             return Output(options.output_file, options.output_file.name)
@@ -63,7 +63,7 @@ class OutputNames:
         return identity(path).casefold() in self._taken
 
     def _claim(self, path: Path) -> Path:
-        """Reserve *path*, or the first free one of ``name-2``, ``name-3`` and so on."""
+        """Reserve *path*, or the first free path among ``name-2``, ``name-3`` and so on."""
         candidate, number = path, 2
         while (key := identity(candidate).casefold()) in self._taken:
             candidate = path.with_stem(f"{path.stem}-{number}")

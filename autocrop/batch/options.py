@@ -21,7 +21,7 @@ from autocrop.search.subjects import Region
 
 SIDECAR_EXTENSION = ".xmp"
 SIDECAR_TEMPLATE = "{stem}"
-"""Lightroom looks for the sidecar of photo.jpg in photo.xmp."""
+"""Lightroom expects the sidecar of photo.jpg at photo.xmp."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Options:
     update: bool = False
     """Replace outputs that are older than their photo."""
     dry_run: bool = False
-    """Find crops, but write nothing."""
+    """Find crops without writing them."""
     upscale: bool = False
     """Enlarge crops that are smaller than their target's size."""
     quality: int | None = None
@@ -145,7 +145,9 @@ class Options:
     def _check_targets(self) -> None:
         labels = [target.label for target in self.targets]
         if len(set(labels)) < len(labels):
-            raise UsageError("Give each ratio or size only once. Otherwise outputs have the same name.")
+            raise UsageError(
+                "A ratio or size is given twice, so outputs would have the same name. Give each only once."
+            )
         for target in self.targets:
             if target.size is not None:
                 self.check_pixels(target.size)

@@ -35,8 +35,8 @@ def page_foot() -> str:
 def join_modules(sources: Iterable[str]) -> str:
     """Join ES modules into one by dropping their import statements and ``export`` keywords.
 
-    A page opened from disk cannot import modules: browsers refuse to import from ``file:``, inline modules have no
-    address, and ``data:`` addresses would need a weaker Content-Security-Policy. A bundler would add a build step
+    A page opened from disk cannot import modules: browsers refuse to import from ``file:``, inline modules have no URL,
+    and ``data:`` addresses would need a weaker Content-Security-Policy. A bundler would add a build step
     for a few hundred lines. Joining is enough if modules import names without renaming them, export only
     declarations, and do not share top-level names; tests check this for the assets.
 

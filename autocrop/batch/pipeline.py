@@ -1,4 +1,4 @@
-"""One photo's way through a batch: open, analyze, find crops, decide, write, report."""
+"""Process one photo of a batch: open it, analyze it, find crops, write them, and report the results."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _JobRun:
         target = task.target.oriented_like((photo.width, photo.height))
         try:
             crops = self._find_crops(photo, task, target)
-            for crop in crops:  # padded crops and those of a manifest are not limited by the photo
+            for crop in crops:  # padding can make crops larger than the photo
                 self._options.check_pixels((crop.width, crop.height))
                 self._options.check_pixels(target.output_size(crop.width, crop.height, self._options.upscale))
         except PhotoError:  # the photo is unreadable, so all tasks fail
@@ -94,7 +94,7 @@ class _JobRun:
         for crop, output in zip(crops, task.outputs, strict=False):
             result = self._deliver(photo, crop, output, target)
             self._results.append(result)
-            if result.status is Status.KEPT:  # the other crops are not better
+            if result.status is Status.KEPT:  # the best crop gains too little, so the others are skipped
                 break
 
     def _find_crops(self, photo: Photo, task: Task, target: Target) -> list[Crop]:
@@ -106,12 +106,12 @@ class _JobRun:
         options = self._options
         if self._analysis is None:
             self._analysis = analyze(self._engine, photo, faces=options.faces, keep=options.keep)
-        exact = target.size is None  # otherwise resizing makes the ratio exact
+        exact = target.size is None  # with a size, resizing makes the ratio exact
         request = CropRequest(target.ratio, options.top, exact, options.shape, options.fit_options)
         return find_crops(self._engine, self._analysis, request)
 
     def _deliver(self, photo: Photo, crop: Crop, output: Output, target: Target) -> Result:
-        """Decide what to do with a crop, and do it."""
+        """Write a crop, unless the options say to keep or skip it."""
         options, path = self._options, self._job.path
         if reason := reason_to_keep(crop, options.min_gain):
             size = target.output_size(crop.width, crop.height, options.upscale)

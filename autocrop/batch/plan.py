@@ -58,8 +58,8 @@ class Plan:
         self.options = options
         self.inputs = Inputs(options)
         self.early_results: list[Result] = []
-        """Results of photos that get no job: named twice, crops of other inputs, with a sidecar that belongs to a raw
-        photo, or invalid in a manifest."""
+        """Results for inputs without a job: duplicates, crops of other inputs, photos whose sidecar belongs to a raw
+        photo, and invalid manifest rows."""
         self.ignored: Counter[str] = Counter()
         """Number of ignored files by kind."""
         self._repeatable = repeatable
@@ -130,7 +130,7 @@ class Plan:
         self._check_output_file()
 
     def take_early_results(self) -> list[Result]:
-        """Return the results of photos that get no job, and forget them."""
+        """Return and clear the results for inputs without a job."""
         results, self.early_results = self.early_results, []
         return results
 

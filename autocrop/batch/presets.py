@@ -24,7 +24,7 @@ class Preset:
     checked: str
     """Date on which the size was last compared with its source, as YYYY-MM-DD; empty without a source."""
     turns: bool = False
-    """Rotate to match the photo's orientation, as paper can be and a banner cannot."""
+    """Rotate to match the photo's orientation. Set for paper, which can be turned, but not for banners."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -32,7 +32,7 @@ class Preset:
         return self.width, self.height
 
 
-# The pages were read as copies in a search index, which may be older than the date of the check.
+# The pages were read as copies in a search index, which may be older than the date given here.
 PRESETS = {
     preset.name: preset
     for preset in (

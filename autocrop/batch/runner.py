@@ -23,8 +23,8 @@ from autocrop.memory import keep_freed_memory
 MAX_DEFAULT_WORKERS = 8
 """Each worker takes about 100 MB for a photo of 12 megapixels."""
 QUEUED_PER_WORKER = 4
-"""Photos that may be submitted ahead of the slowest one. Only results wait for their turn, not pixels, so this costs
-little memory."""
+"""Number of photos that may run ahead of the slowest one. Only their results are buffered, not their pixels, so this
+costs little memory."""
 POOLED_BLOCKS = 64
 """Blocks of memory, up to 16 MB each, that Pillow keeps for the next photo. Returning them to the system and requesting
 new ones takes a fifth of the time for decoding, cropping and encoding."""

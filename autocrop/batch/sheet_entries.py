@@ -35,15 +35,15 @@ class SheetEntries:
     def __init__(self, sheet: Path) -> None:
         self._folder = sheet.parent
         self._former = self._read(sheet)
-        """Former entries by photo and output."""
+        """Entries of the previous sheet by photo and output."""
 
     @property
     def former(self) -> list[Entry]:
-        """Entries of the former sheet whose photos and outputs have not changed since."""
+        """Entries of the previous sheet whose photos and outputs have not changed since."""
         return list(self._former.values())
 
     def complete(self, result: Result) -> tuple[Result, Entry | None]:
-        """Return a result and its entry. A skipped output gets the crop that the former sheet has for it."""
+        """Return a result and its entry. A skipped output gets the crop recorded in the previous sheet."""
         if result.output is None or result.status not in (Status.CROPPED, Status.SKIPPED):
             return result, None
         photo, output = relative_to(result.path, self._folder), relative_to(result.output, self._folder)
@@ -51,10 +51,10 @@ class SheetEntries:
             states = [_file_state(result.path), _file_state(result.output)]
             return result, {"photo": photo, "output": output, "states": states, "crop": result.to_dict()}
         entry = self._former.get((photo, output))
-        known = _parse_crop(entry.get("crop")) if entry else None
-        if known is None:
+        parsed = _parse_crop(entry.get("crop")) if entry else None
+        if parsed is None:
             return result, None
-        crop, size, notes = known
+        crop, size, notes = parsed
         return dataclasses.replace(result, crop=crop, size=size, notes=notes), entry
 
     def _read(self, sheet: Path) -> dict[tuple[str, str], Entry]:
@@ -70,7 +70,7 @@ class SheetEntries:
                             entries[photo, output] = entry
                     except (ValueError, KeyError, TypeError, RecursionError):  # edited by hand
                         continue
-        except OSError:  # no former sheet
+        except OSError:  # no previous sheet
             pass
         return entries
 

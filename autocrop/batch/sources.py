@@ -22,7 +22,7 @@ class Source:
     folder: Path = Path()
     """Subfolder of ``-o`` for its crops: the photo's folder relative to the one that the user named."""
     discovered: bool = False
-    """The photo was discovered in a folder, not named by the user."""
+    """True if the photo was found in a folder, False if the user named it."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Sources:
         several_folders = sum(path.is_dir() for path in expanded) > 1
         for path in expanded:
             if path.is_dir():
-                # Each of several folders keeps its name below -o, so that their photos do not mix.
+                # If there are several folders, each keeps its name below -o, so that their photos stay apart.
                 yield from self._search(path, Path(path.resolve().name) if several_folders else Path(), set())
             else:
                 yield Source(path)
@@ -100,7 +100,7 @@ def describe_ignored(ignored: Counter[str]) -> str:
 def read_list(content: bytes) -> list[Path]:
     """Parse a list of files: one path per line or, as ``find -print0`` writes it, each path ended by a NUL.
 
-    A byte order mark is ignored; lists in UTF-16, as PowerShell writes them, are recognized by theirs.
+    A byte order mark is ignored; it also identifies lists in UTF-16, which PowerShell writes.
 
     Raises:
         AutocropError: the list is empty.

@@ -24,7 +24,7 @@ class Target:
     """Rotate to match the photo's orientation."""
 
     def oriented_like(self, photo: tuple[int, int]) -> Target:
-        """Return the target for a photo of that (width, height): rotated if it turns and the orientations differ.
+        """Return the target for a photo of this (width, height), rotated if necessary and allowed by :attr:`turns`.
 
         A square photo, like a square target, has no orientation.
         """
@@ -35,7 +35,7 @@ class Target:
         return dataclasses.replace(self, ratio=self.ratio[::-1], size=self.size[::-1])
 
     def output_size(self, width: int, height: int, upscale: bool) -> tuple[int, int]:
-        """Return the (width, height) at which to write a crop of that size in pixels.
+        """Return the (width, height) of the output for a crop of *width* by *height* pixels.
 
         A crop that is smaller than the target's size keeps its own size, unless *upscale* is set.
         """
@@ -66,5 +66,5 @@ def make_targets(
 
 def _ratio_target(text: str) -> Target:
     label = text.strip().lower().replace(":", "x").replace("/", "x")
-    # A label such as "2" would give names that photos often have: beach_2.jpg.
+    # A label such as "2" would produce names that photos often have, such as beach_2.jpg.
     return Target(label if "x" in label else f"{label}x1", parse_ratio(text))

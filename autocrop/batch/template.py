@@ -42,7 +42,7 @@ def check_template(template: str, *, several_targets: bool, several_ranks: bool,
 
 
 def marks_crops(template: str) -> bool:
-    """Return True if output names show that they are crops, by their label or by a word in the template."""
+    """Return True if output names identify crops, by their label or by a word in the template."""
     return any(
         field == "label" or any(character.isalnum() for character in literal)
         for literal, field, _, _ in string.Formatter().parse(template)

@@ -75,10 +75,10 @@ def root(
 
 
 def main() -> None:
-    """Run the command. Errors become a message and an exit code; ``--debug`` adds the traceback."""
+    """Run the command. Print errors as messages, with a traceback if ``--debug`` is given, and set the exit code."""
     debug = "--debug" in sys.argv[1:]
     if not debug:
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged photos, which autocrop reports itself
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # autocrop reports damaged photos itself
     try:
         app()
     except UsageError as error:

@@ -37,7 +37,7 @@ class RunSettings:
 
 
 def load_engine(model: str | None, device: str, weights: Path | None, engine: str) -> Engine:
-    """Load a model for a batch, whose threads work on one photo each.
+    """Load a model for a batch in which each thread works on one photo.
 
     OpenCV gets one thread per photo, so that the threads do not compete; this also makes scores the same on all
     machines.
@@ -91,8 +91,8 @@ def run_batch(
     """
     started = time.monotonic()
     style, photos, early = settings.style, len(plan), len(plan.early_results)
-    prints_data = (plan.options.dry_run or style.json) and sys.stdout.isatty()  # a bar would garble it
-    tried: set[Path] = set()
+    prints_data = (plan.options.dry_run or style.json) and sys.stdout.isatty()  # a progress bar would garble the output
+    attempted: set[Path] = set()
     with (
         stop_on_interrupt() as stop,
         _open_contact_sheet(settings.contact_sheet, plan) as sheet,
@@ -103,16 +103,16 @@ def run_batch(
             for number, result in enumerate(run(engine, plan, min(settings.workers, photos), stop)):
                 report.add(convert(result))
                 if number >= early:
-                    tried.add(result.path)
+                    attempted.add(result.path)
                 if sheet is not None:
                     sheet.add(result)
-        except KeyboardInterrupt:  # from another program's handler of Ctrl-C
+        except KeyboardInterrupt:  # raised by another program's Ctrl-C handler
             stop.set()
     report.summary(time.monotonic() - started, ignored)
     if style.verbose and engine is not None:
         note(f"Model {engine.model} on {engine.device}, {time.monotonic() - started:.2f} s.")
     if stop.is_set():
-        _exit_interrupted(photos - len(tried), photos, plan.options.overwrite)
+        _exit_interrupted(photos - len(attempted), photos, plan.options.overwrite)
     if report.counts[Status.FAILED]:
         raise typer.Exit(EXIT_FAILED)
 

@@ -23,16 +23,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead
 
 @dataclass(frozen=True)
 class OutputStyle:
-    """What a batch prints."""
+    """Settings for what a batch prints."""
 
     quiet: bool = False
-    """Errors only."""
+    """Print errors only."""
     verbose: bool = False
-    """A line for every crop, with its scores."""
+    """Print a line for every crop, with its scores."""
     json: bool = False
-    """One JSON object per crop on stdout."""
+    """Print one JSON object per crop on stdout."""
     debug: bool = False
-    """Tracebacks of failures."""
+    """Print tracebacks of failures."""
 
 
 def note(text: str) -> None:
@@ -67,7 +67,7 @@ class NoProgress:
         """Do nothing."""
 
     def say(self, text: str) -> None:
-        """Print a message, as the real progress bar does above itself."""
+        """Print a message, like the real progress bar."""
         note(text)
 
 

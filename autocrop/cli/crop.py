@@ -61,7 +61,7 @@ def crop(
     device: cli.Device = "auto",
     engine: cli.Engine = "auto",
 ) -> None:
-    """Crop photos. Crops go next to the photos, or to -o; the photos never change.
+    """Crop photos. Crops go next to the photos, or to -o. Photos are never changed.
 
     autocrop photo.jpg --ratio 4:3  writes photo_4x3.jpg. Without a ratio, the model chooses the shape.
     """

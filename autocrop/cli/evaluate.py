@@ -15,11 +15,12 @@ from autocrop.cli.console import Debug, Json, Quiet, note, progress
 def evaluate(
     data: Annotated[
         str,
-        typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb. Names: fcdb, flms, gaicd, cpc."),
+        typer.Option(help="Measure on this data set: NAME:FOLDER. Names: fcdb, flms, gaicd, cpc."),
     ],
-    model: Annotated[Optional[str], typer.Argument(help="Model to measure. Default: the default model.")] = None,
+    model: Annotated[Optional[str], typer.Argument(help="Measure this model instead of the default model.")] = None,
     split: Annotated[
-        Optional[str], typer.Option(help="train, val or test. Default: val, or test for flms.", show_default=False)
+        Optional[str],
+        typer.Option(help="Choose the split: train, val, or test. Default: val, or test for flms.", show_default=False),
     ] = None,
     given_ratio: Annotated[
         bool, typer.Option("--given-ratio", help="Search only for crops with the aspect ratio of the annotated crop.")
@@ -35,13 +36,13 @@ def evaluate(
         Optional[Path], typer.Option(help="Measure the predictions of any program in this file instead of a model.")
     ] = None,
     plots: Annotated[
-        Optional[Path], typer.Option(help="Draw the papers' plots in this folder: sides, errors, features, validity.")
+        Optional[Path], typer.Option(help="Write the papers' plots to this folder: sides, errors, features, validity.")
     ] = None,
     weights: Annotated[
         Optional[Path], typer.Option(help="Use an exported folder or a checkpoint instead of the model's own files.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, opencv or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="Choose the device: auto, cpu, or cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Choose the engine: auto, opencv, or torch.")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -77,7 +78,10 @@ def evaluate(
             note(f"Drew {path}")
         if evaluation.left_out:
             names = summarize_names(evaluation.left_out)
-            note(f"Left out {len(evaluation.left_out)} of {report['listed']} photos, missing or unreadable: {names}.")
+            note(
+                f"Left out {len(evaluation.left_out)} of {report['listed']} photos "
+                f"that are missing or unreadable: {names}."
+            )
     if as_json:
         typer.echo(json.dumps(report))
     elif report["protocol"] == "ranking":
@@ -97,7 +101,7 @@ def _print_best_crop(report: dict[str, Any]) -> None:
     for candidates, iou in report["ceilings"].items():
         rows.append(_iou_row(f"best of the {candidates.replace('_', ' ')}", photos, iou))
     _print_table(report, ("", "photos", "IoU ↑", "BDE ↓", "IoU ≥ .75 ↑"), rows)
-    for key, text in (("pair_accuracy", "all"), ("pair_accuracy_strong", "at least 4 of 5 votes one way")):
+    for key, text in (("pair_accuracy", "all"), ("pair_accuracy_strong", "at least 4 of 5 votes agree")):
         if report[key] is not None:
             count = report[key.replace("pair_accuracy", "pairs")]
             typer.echo(f"Voted pairs ordered as people did ({text}, {count}): {report[key]:.4f}")

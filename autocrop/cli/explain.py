@@ -11,25 +11,26 @@ from autocrop.cli.console import Debug, Quiet, note
 
 
 def explain(
-    photo: Annotated[Path, typer.Argument(help="Photo to explain.", show_default=False)],
+    photo: Annotated[Path, typer.Argument(help="Explain the crop of this photo.", show_default=False)],
     output: Annotated[
         Optional[Path],
-        typer.Option("--output", "-o", help="PNG file to write. Default: photo_explained.png next to the photo."),
+        typer.Option("--output", "-o", help="Write this PNG file. Default: photo_explained.png next to the photo."),
     ] = None,
     ratio: Annotated[
-        Optional[str], typer.Option("--ratio", "-a", metavar="W:H", help="Aspect ratio. Default: the model chooses.")
+        Optional[str],
+        typer.Option("--ratio", "-a", metavar="W:H", help="Crop to this aspect ratio. Default: the model chooses."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=8, help="Number of crops to show: the best one and runners-up.")] = 4,
+    top: Annotated[int, typer.Option(min=1, max=8, help="Show this many crops: the best one and runners-up.")] = 4,
     no_face_guard: Annotated[
         bool, typer.Option("--no-face-guard", help="Skip face detection; crops may cut faces.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file if it exists.")] = False,
-    model: Annotated[Optional[str], typer.Option(help="Model to use; see autocrop models list.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Use this model; see autocrop models list.")] = None,
     weights: Annotated[
         Optional[Path], typer.Option(help="Use an exported folder or a checkpoint instead of a model.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, opencv or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="Choose the device: auto, cpu, or cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Choose the engine: auto, opencv, or torch.")] = "auto",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

@@ -33,7 +33,7 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="Name of the model, as shown by autocrop models list.")],
+    name: Annotated[str, typer.Argument(help="Download this model; see autocrop models list.")],
     debug: Debug = False,
 ) -> None:
     """Download a model for use offline."""
@@ -60,10 +60,12 @@ def verify(debug: Debug = False) -> None:
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a training run: best.pt or last.pt.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the ONNX files and their manifest.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Export this checkpoint of a training run: best.pt or last.pt.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Write the ONNX files and their manifest to this folder.")
+    ],
     name: Annotated[
-        Optional[str], typer.Option(help="Name of the exported model. Default: the name of the network.")
+        Optional[str], typer.Option(help="Name the exported model. Default: the name of the network.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files in the output folder.")] = False,
     debug: Debug = False,

@@ -12,7 +12,7 @@ INPUT, CROPS, OUTPUT, RUN, MODEL = "Input", "Crops", "Output", "Run", "Model"
 
 
 class GroupedHelp(TyperCommand):
-    """Lists options in groups. Typer itself needs rich for that, whose import takes longer than everything else."""
+    """Lists options in groups. Typer needs rich for this, and importing rich takes longer than everything else."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group, in the order of the command's parameters."""
@@ -70,9 +70,7 @@ Presets = Annotated[
     Optional[list[str]],
     option("--preset", metavar="NAME", group=CROPS, help="Use a named size; 'list' prints all names. Repeatable."),
 ]
-Top = Annotated[
-    int, option("--top", metavar="N", group=CROPS, min=1, max=50, help="Make up to N clearly different crops.")
-]
+Top = Annotated[int, option("--top", metavar="N", group=CROPS, min=1, max=50, help="Write up to N distinct crops.")]
 Upscale = Annotated[
     bool, option("--upscale", group=CROPS, help="Enlarge crops that are smaller than --size or --preset.")
 ]
@@ -89,7 +87,7 @@ Fit = Annotated[
         "--fit",
         metavar="pad|blur",
         group=CROPS,
-        help="Pad crops that cannot show all people and regions at their ratio.",
+        help="Pad crops if the ratio cannot fit all people and regions.",
     ),
 ]
 PadColor = Annotated[
@@ -98,7 +96,7 @@ PadColor = Annotated[
         "--pad-color",
         metavar="COLOR",
         group=CROPS,
-        help="Set the color of --fit pad: white, #20262b. Default: the mean color of the edge.",
+        help="Set the padding color for --fit pad: white, #20262b. Default: the mean color of the edge.",
     ),
 ]
 Shape = Annotated[
@@ -107,7 +105,7 @@ Shape = Annotated[
         "--shape",
         metavar="SHAPE",
         group=CROPS,
-        help="Make rectangle crops, or circle crops with transparent corners.",
+        help="Choose the shape: rectangle, or circle with transparent corners.",
     ),
 ]
 MinGain = Annotated[
@@ -147,16 +145,21 @@ Name = Annotated[
         "--name",
         metavar="TEMPLATE",
         group=OUTPUT,
-        help="Name outputs by a template. Default: {stem}_{label}{rank}; {folder} and / also work.",
+        help="Name outputs with a template. Default: {stem}_{label}{rank}. {folder} and / also work.",
     ),
 ]
 Format = Annotated[
     Optional[str],
     option(
-        "--format", metavar="EXT", group=OUTPUT, help="Write jpg, png, webp and so on. Default: the photo's own format."
+        "--format",
+        metavar="EXT",
+        group=OUTPUT,
+        help="Write jpg, png, webp, and so on. Default: the photo's own format.",
     ),
 ]
-Overwrite = Annotated[bool, option("--overwrite", group=OUTPUT, help="Replace existing outputs, but never an input.")]
+Overwrite = Annotated[
+    bool, option("--overwrite", group=OUTPUT, help="Replace existing outputs. Inputs are never replaced.")
+]
 Update = Annotated[bool, option("--update", group=OUTPUT, help="Replace outputs that are older than their photo.")]
 Quality = Annotated[
     Optional[int],
@@ -166,14 +169,14 @@ Quality = Annotated[
         group=OUTPUT,
         min=1,
         max=100,
-        help="Set the quality of JPEG, WebP and AVIF. Default: a JPEG photo's own, otherwise 90.",
+        help="Set the quality of JPEG, WebP, and AVIF. Default: a JPEG photo's own, otherwise 92 for JPEG, else 90.",
     ),
 ]
 Strip = Annotated[
-    bool, option("--strip", group=OUTPUT, help="Leave out EXIF, XMP, IPTC and comments, but keep the color profile.")
+    bool, option("--strip", group=OUTPUT, help="Remove EXIF, XMP, IPTC, and comments, but keep the color profile.")
 ]
 Lossless = Annotated[
-    bool, option("--lossless", group=OUTPUT, help="Crop JPEGs without recompressing, aligned to their blocks.")
+    bool, option("--lossless", group=OUTPUT, help="Crop JPEGs along their block grid, without recompressing them.")
 ]
 Xmp = Annotated[
     bool, option("--xmp", group=OUTPUT, help="Write a sidecar, photo.xmp, for Lightroom instead of a picture.")
@@ -193,7 +196,7 @@ ContactSheet = Annotated[
 ]
 
 # Run
-DryRun = Annotated[bool, option("--dry-run", group=RUN, help="Find crops, but write nothing.")]
+DryRun = Annotated[bool, option("--dry-run", group=RUN, help="Find crops without writing them.")]
 Json = Annotated[bool, option("--json", group=RUN, help="Print one JSON object per crop on stdout.")]
 Jobs = Annotated[
     Optional[int],
@@ -208,7 +211,13 @@ Jobs = Annotated[
 ]
 MaxPixels = Annotated[
     Optional[int],
-    option("--max-pixels", group=RUN, min=1, metavar="N", help="Refuse photos with more pixels. Default: 500 million."),
+    option(
+        "--max-pixels",
+        group=RUN,
+        min=1,
+        metavar="N",
+        help="Reject photos with more than N pixels. Default: 500 million.",
+    ),
 ]
 Quiet = Annotated[bool, option("--quiet", "-q", group=RUN, help="Print errors only.")]
 Verbose = Annotated[bool, option("--verbose", "-v", group=RUN, help="Print a line per crop, scores, and timing.")]
@@ -223,7 +232,7 @@ Weights = Annotated[
     Optional[Path],
     option("--weights", metavar="PATH", group=MODEL, help="Use an exported folder or a checkpoint instead of a model."),
 ]
-Device = Annotated[str, option("--device", metavar="NAME", group=MODEL, help="Choose the device: auto, cpu or cuda.")]
+Device = Annotated[str, option("--device", metavar="NAME", group=MODEL, help="Choose the device: auto, cpu, or cuda.")]
 Engine = Annotated[
-    str, option("--engine", metavar="NAME", group=MODEL, help="Choose the engine: auto, opencv or torch.")
+    str, option("--engine", metavar="NAME", group=MODEL, help="Choose the engine: auto, opencv, or torch.")
 ]

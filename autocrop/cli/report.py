@@ -47,7 +47,7 @@ class Report:
         """Photos by note, in order."""
 
     def retry(self, path: Path) -> None:
-        """Forget the failures of a photo that is tried again: only its last outcome counts."""
+        """Discard the failures of a photo that is retried: only its last outcome counts."""
         if path in self._failed:
             self.counts[Status.FAILED] -= len(self._failed.pop(path))
 

@@ -1,4 +1,4 @@
-"""A photo from stdin or a crop to stdout, both written as ``-``, by way of files in a temporary folder.
+"""Read a photo from stdin or write a crop to stdout, both given as ``-``, through files in a temporary folder.
 
 Imported when a command runs, because it imports numpy.
 """
@@ -54,12 +54,12 @@ def crop_stream(paths: Sequence[Path], options: Options, load: Callable[[], Engi
 
 
 def _check_conflicts(paths: Sequence[Path], options: Options, settings: RunSettings) -> None:
-    """Refuse what cannot be used with stdin or stdout."""
+    """Reject options that cannot be used with stdin or stdout."""
     to_stdout = options.output == STREAM
     if options.xmp:
         raise UsageError("--xmp writes photo.xmp next to the photo. Name the photo, and leave out -.")
     if settings.contact_sheet is not None:
-        raise UsageError("--contact-sheet needs photos and crops in files. Name them instead of -.")
+        raise UsageError("--contact-sheet cannot show photos or crops from streams. Name files instead of -.")
     if len(paths) > 1:
         raise UsageError("- works with exactly one photo. Leave out the others.")
     if to_stdout and len(options.targets) * options.top > 1:
@@ -100,7 +100,7 @@ def _output_extension(options: Options, photo: Path) -> str:
 
 
 def _rename(result: Result, folder: Path) -> Result:
-    """Replace the files in the temporary folder by the streams that they stand for."""
+    """Replace paths in the temporary folder with the streams that they stand for."""
     path = STREAM if result.path.parent == folder else result.path
     output = STREAM if result.output is not None and result.output.parent == folder else result.output
     reason = result.reason.replace(str(result.path), "standard input") if path == STREAM else result.reason

@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="Model to train: vrn, safrc, asmnet, cblnet or setpred.")],
-    data: Annotated[str, typer.Option(help="Data set, as NAME:FOLDER, for example fcdb:~/data/fcdb.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run, for checkpoints and logs.")],
+    model: Annotated[str, typer.Argument(help="Train this model: vrn, safrc, asmnet, cblnet, or setpred.")],
+    data: Annotated[str, typer.Option(help="Train on this data set: NAME:FOLDER, for example fcdb:~/data/fcdb.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write checkpoints and logs to this folder.")],
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Override the recipe's number of epochs.")] = None,
     batch: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Photos per optimizer step. Most models need memory for one photo at a time only."),
+        typer.Option(min=1, help="Set the photos per optimizer step. Most models hold one at a time in memory."),
     ] = None,
     lr: Annotated[Optional[float], typer.Option(min=0, help="Override the recipe's learning rate.")] = None,
-    seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of all random numbers.")] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Set the random seed.")] = None,
     recipe: Annotated[
-        str, typer.Option(help="Recipe: paper, or auto for ours if there is one for the data set.")
+        str, typer.Option(help="Choose the recipe: paper, or auto to prefer ours for the data set.")
     ] = "auto",
     override: Annotated[
         Optional[list[str]],
         typer.Option("--set", metavar="NAME=VALUE", help="Override any other field of the recipe. Repeatable."),
     ] = None,
-    backbone: Annotated[Optional[str], typer.Option(help="torchvision network to start from.")] = None,
+    backbone: Annotated[Optional[str], typer.Option(help="Use this torchvision network as the backbone.")] = None,
     backbone_weights: Annotated[
         Optional[Path], typer.Option(help="Load ImageNet weights from a file instead of downloading torchvision's.")
     ] = None,
@@ -42,12 +42,12 @@ def train(
         typer.Option("--freeze-backbone", help="Compute the backbone's features once and train the rest on them."),
     ] = False,
     feature_cache: Annotated[
-        Optional[Path], typer.Option(help="Keep the frozen features in this folder for other runs. Takes some GB.")
+        Optional[Path], typer.Option(help="Keep the frozen features in this folder for other runs. Takes a few GB.")
     ] = None,
     imbalance: Annotated[
         Optional[str],
         typer.Option(
-            help="How to handle the rarity of tight crops (cblnet): none, smogn, focal-r, inv, rrt, lds-fds or c2c."
+            help="Choose how cblnet handles rare, tight crops: none, smogn, focal-r, inv, rrt, lds-fds, or c2c."
         ),
     ] = None,
     init_from: Annotated[
@@ -59,7 +59,7 @@ def train(
     ] = None,
     amp: Annotated[bool, typer.Option("--amp", help="Use mixed precision: bfloat16 where that is safe.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="Choose the device: auto, cpu, or cuda.")] = "auto",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

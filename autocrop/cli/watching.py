@@ -67,7 +67,7 @@ def watch_folders(
 
 
 def _check_conflicts(folders: Sequence[Path], options: Options, settings: RunSettings) -> None:
-    """Refuse what cannot be used with ``--watch``."""
+    """Reject options that cannot be used with ``--watch``."""
     for path in folders:
         if not path.is_dir():
             raise UsageError(f"--watch needs folders, and {path} is not one.")

@@ -65,7 +65,7 @@ def load(spec: str, split: str) -> Split:
     """
     name, colon, path = spec.partition(":")
     if not colon or not path or name not in LOADERS:
-        specs = ", ".join(f"{known}:PATH" for known in LOADERS)
+        specs = ", ".join(f"{available}:PATH" for available in LOADERS)
         raise DatasetError(f"Unknown data set '{spec}'. Use one of: {specs}.")
     if split not in SPLITS:
         raise DatasetError(f"Unknown split '{split}'. Available splits: {', '.join(SPLITS)}.")

@@ -47,7 +47,7 @@ def load_cpc(root: Path, split: str) -> Split:
             samples.append(_sample(images / name, size, annotations / f"{name}.txt"))
     if not samples:
         raise DatasetError(
-            f"None of the photos of the {split} split, annotated in {annotations}, exists in {images}. "
+            f"None of the photos in the {split} split were found in {images}. Their annotations are in {annotations}. "
             f"Download the data set from {SOURCE}."
         )
     return Split(samples, missing)

@@ -56,8 +56,8 @@ def load_fcdb(root: Path, split: str) -> Split:
             ) from error
     if not samples:
         raise DatasetError(
-            f"None of the photos of the {split} split, listed in {annotations}, exists in {root / 'images'}. "
-            f"Download them from the URLs in the list, as described at {SOURCE}."
+            f"None of the photos in the {split} split were found in {root / 'images'}. They are listed in "
+            f"{annotations}. Download them from the URLs in the list, as described at {SOURCE}."
         )
     return Split(samples, missing)
 

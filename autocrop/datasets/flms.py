@@ -46,7 +46,7 @@ def load_flms(root: Path, split: str) -> Split:
         else:
             samples.append(Sample(images / name, *size, boxes))
     if not samples:
-        raise DatasetError(f"None of FLMS's photos exists in {images}. Download them from {SOURCE}.")
+        raise DatasetError(f"No FLMS photos were found in {images}. Download them from {SOURCE}.")
     return Split(samples, missing)
 
 

@@ -62,10 +62,10 @@ def load_gaicd(root: Path, split: str) -> Split:
             raise damaged(annotation, f"{name}: {error!r}", SOURCE) from error
     if not samples:
         raise DatasetError(
-            f"None of the {len(missing)} photos of GAICD's {split} split exists together with its annotation. Photos "
-            f"are expected in {root / 'images'} or its subfolders train, val and test, and annotations in {table_path} "
-            f"or {root / 'annotations'}. Download the data set from {SOURCE}, or link your copy of the photos to "
-            f"{root / 'images'}."
+            f"None of the {len(missing)} photos in GAICD's {split} split have both an image and an annotation. Photos "
+            f"are expected in {root / 'images'} or its subfolders train, val, and test, and annotations in "
+            f"{table_path} or {root / 'annotations'}. Download the data set from {SOURCE}, "
+            f"or link your copy of the photos to {root / 'images'}."
         )
     return Split(samples, missing)
 

@@ -26,8 +26,8 @@ PROPOSAL_OUTPUTS = {"boxes", "confidence"}
 class OpenCVEngine:
     """A model as an encoder graph (image → feature maps) and a head (feature maps, boxes → scores).
 
-    Threads may share an engine. OpenCV keeps the inputs of a graph inside the graph, so the engine loads as many pairs
-    of encoder and head as threads use it at the same time.
+    Threads may share an engine. OpenCV keeps the inputs of a graph inside the graph, so the engine loads one pair of
+    encoder and head for each thread that uses it at the same time.
 
     Args:
         card: card of the model.
@@ -98,9 +98,9 @@ class OpenCVEngine:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What :class:`Features` hold for this engine."""
+    """Contents of :class:`Features` in this engine."""
 
     named: Maps
     """Feature maps by name, each ``[1, C, h, w]``."""
     prepared: Any
-    """What the head made of the feature maps, to score crops from."""
+    """Output of :meth:`~autocrop.engines.opencv_heads.Head.prepare`."""

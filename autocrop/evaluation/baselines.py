@@ -1,4 +1,4 @@
-"""Results that need no model: simple crops and rankings, and the limits of the candidate sets."""
+"""Baselines that need no model: simple crops and rankings, and upper bounds for the candidate sets."""
 
 from __future__ import annotations
 

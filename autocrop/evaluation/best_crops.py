@@ -65,7 +65,7 @@ def _by_shot(predicted: Boxes, targets: Sequence[Boxes]) -> dict[str, dict[str, 
 
 
 def _several_crops(predicted: Sequence[Boxes], targets: Sequence[Boxes], top: int | None) -> dict[str, Any]:
-    """Measure the best of the first crops, and how similar they are. Empty if no photo has several predictions."""
+    """Measure the best IoU and the similarity of the first crops. Empty if no photo has several predictions."""
     if max(map(len, predicted)) < 2:
         return {"best_of": {}, "similarity": None}
     best = {

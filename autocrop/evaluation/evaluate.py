@@ -1,4 +1,4 @@
-"""Evaluation of a model on a data set, by the protocol that its annotations allow.
+"""Evaluation of a model on a data set, using the protocol that fits its annotations.
 
 :func:`predict` runs a model on the photos, and :func:`measure` compares its predictions with people's choices.
 """
@@ -125,20 +125,19 @@ def measure(
     failed = [prediction.name for prediction in predictions if prediction.error is not None]
     if not pairs:
         raise AutocropError(f"None of the {len(failed)} photos could be read: {predictions[0].error}")
-    readable, made = [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
+    readable, usable = [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
     is_ranking = samples[0].scores is not None
     report: dict[str, Any] = {"protocol": "ranking" if is_ranking else "best crop", "n": len(pairs), "failed": failed}
     report |= {"iou": None, "bde": None, "recall": None, "shots": {}}
     if is_ranking:
-        return report | measure_ranking(readable, made, top)
-    return report | measure_best_crops(readable, made, given_ratio, top)
+        return report | measure_ranking(readable, usable, top)
+    return report | measure_best_crops(readable, usable, given_ratio, top)
 
 
 def _check_samples(samples: Sequence[Sample], given_ratio: bool) -> None:
     if not samples or any(not len(sample.boxes) for sample in samples):
         raise UsageError(
-            "These photos have no crops that people chose or scored, so a model cannot be measured on them. "
-            "Use fcdb, flms, gaicd or cpc."
+            "These photos have no annotated crops to compare predictions with. Use fcdb, flms, gaicd, or cpc."
         )
     if given_ratio and any(sample.scores is not None or len(sample.boxes) > 1 for sample in samples):
         raise UsageError("--given-ratio needs photos with exactly one best crop. Use fcdb.")

@@ -47,7 +47,7 @@ class PlotRecorder:
     boundaries: list[NDArray[np.float32]] = field(default_factory=list)
     """Boundary features ``[4, D]`` of each photo, if the model has them (CBLNet)."""
     quality: list[NDArray[np.float32]] = field(default_factory=list)
-    """Quality of the proposals of each photo, as far as it is known, if the model has several (set prediction)."""
+    """Quality of the proposals of each photo where it is known, if the model makes several (set prediction)."""
     validity: list[NDArray[np.float32]] = field(default_factory=list)
     """Confidence of the model in those proposals."""
 
@@ -159,7 +159,7 @@ def _plot_errors(axes: Sequence[Axes], targets: Boxes, predicted: Boxes) -> None
         count = np.bincount(bins, minlength=BINS)
         mean = np.bincount(bins, error, minlength=BINS) / np.maximum(count, 1)
         panel.bar(edges[:-1], count, 1 / BINS, align="edge", color="0.85", label="photos")
-        panel.set(title=SIDES[side], xlabel="people's location", xlim=(0, 1))
+        panel.set(title=SIDES[side], xlabel="annotated location", xlim=(0, 1))
         error_axis = panel.twinx()
         has_photos = count > 0
         error_axis.plot(edges[:-1][has_photos] + 0.5 / BINS, mean[has_photos], marker="o", color="tab:red")
@@ -187,7 +187,7 @@ def _plot_features(axes: Sequence[Axes], best: Boxes, boundaries: NDArray[np.flo
             flat[:, 0], flat[:, 1], c=inset[:, side], s=12, cmap="viridis_r", vmin=0, vmax=inset.max()
         )
         panel.set(title=f"{SIDES[side]} boundary", xticks=[], yticks=[])
-    axes[-1].figure.colorbar(points, ax=axes[-1], label="distance of people's side from the photo's")
+    axes[-1].figure.colorbar(points, ax=axes[-1], label="distance of the annotated side from the photo's edge")
 
 
 def _plot_validity(axes: Sequence[Axes], quality: NDArray[np.float32], validity: NDArray[np.float32]) -> None:

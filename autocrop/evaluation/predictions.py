@@ -1,6 +1,7 @@
-"""Predictions of a model for the photos of a data set, and their file format, which ``docs/metrics.md`` describes.
+"""Predictions of a model for the photos of a data set, and their file format.
 
-Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file.
+Our own models pass :class:`Prediction` objects to :mod:`autocrop.evaluation.evaluate`. Other programs write a file, in
+the format that ``docs/guides/measuring.md`` describes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from autocrop.images import write_atomically
 MAX_NAMES = 5
 """Maximum number of photos that a message lists by name."""
 BOX_TOLERANCE = 1e-3
-"""Rounding tolerance: how far a box may reach beyond the photo, relative to its side, before it is clipped."""
+"""Rounding tolerance: how far a box may extend beyond the photo, relative to its side, before it is clipped."""
 CROP_TOLERANCE = 0.01
 """Tolerance for rounding to pixels: how far an annotated crop may differ from the data set's, relative to the
 photo's side."""
@@ -83,18 +84,18 @@ def load_predictions(path: Path, samples: Sequence[Sample]) -> list[Prediction]:
             raise PredictionError(f"Line {number} of {path} has no 'name', the file name of the photo.")
         name = Path(name).name
         if name in first_line:
-            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both about {name}.")
+            raise PredictionError(f"Lines {first_line[name]} and {number} of {path} are both for {name}.")
         first_line[name] = number
         if name in by_name:
             try:
                 predictions[name] = _from_row(row, by_name[name])
             except (ValueError, TypeError) as error:
-                raise PredictionError(f"Line {number} of {path}, about {name}: {error}") from error
+                raise PredictionError(f"Line {number} of {path}, for {name}: {error}") from error
     missing = [name for name in by_name if name not in predictions]
     if missing:
         raise PredictionError(
-            f"{path} has no line about {len(missing)} of the {len(by_name)} photos: {summarize_names(missing)}. "
-            'Write a line about failed photos, too: {"name": "...", "error": "..."}.'
+            f"{path} has no line for {len(missing)} of the {len(by_name)} photos: {summarize_names(missing)}. "
+            'Write a line for failed photos, too: {"name": "...", "error": "..."}.'
         )
     return [predictions[sample.name] for sample in samples]
 
@@ -218,7 +219,7 @@ def _to_boxes(value: Any, size: tuple[float, float] | None, key: str) -> Boxes:
     if array.min() < -BOX_TOLERANCE or array.max() > 1 + BOX_TOLERANCE:
         in_pixels = "Boxes are in pixels of a photo with this 'width' and 'height'."
         hint = in_pixels if size is not None else "Add 'width' and 'height' if boxes are in pixels."
-        raise ValueError(f"a box in '{key}' reaches beyond the photo. {hint}")
+        raise ValueError(f"a box in '{key}' extends beyond the photo. {hint}")
     return as_boxes(np.clip(array, 0, 1))
 
 

@@ -1,4 +1,4 @@
-"""An evaluation from options to a report: what ``autocrop eval`` does, without printing anything."""
+"""Run an evaluation and return its report: what ``autocrop eval`` does, without printing anything."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(options: EvaluationOptions, on_photo: Callable[[int, int], None] = lambd
 def _predict(
     options: EvaluationOptions, samples: Split, on_photo: Callable[[int, int], None]
 ) -> tuple[str, list[Prediction], PlotRecorder]:
-    """Run a model on the photos. Returns its name, its predictions, and what the plots need besides."""
+    """Run a model on the photos. Returns its name, its predictions, and the other data that the plots need."""
     engine = load_model(options.model, options.device, options.weights, options.engine)
     recorder = PlotRecorder(engine)
     predictions = predict(

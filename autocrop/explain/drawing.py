@@ -22,7 +22,7 @@ GAP = 16
 COLORS = ("#ffd400", "#ff5da2", "#35c9ff", "#7dff6b", "#ff9a3d", "#c08bff", "#ffffff", "#66ffe0")
 """Colors of the crops, best first."""
 OUTSIDE_BRIGHTNESS = 0.45
-"""Brightness of what the best crop leaves out."""
+"""Brightness of the area outside the best crop."""
 OUTLINE, BEST_OUTLINE = 2, 4
 """Width of the outlines of crops in pixels."""
 
@@ -79,7 +79,7 @@ def draw(image: NDArray[np.uint8], crops: Sequence[Crop], maps: Maps) -> Image.I
 
 
 def _draw_crops(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Image.Image:
-    """Darken what the best crop leaves out, and draw the outline and number of every crop."""
+    """Darken the area outside the best crop, and draw the outline and number of every crop."""
     boxes = [_scaled_box(crop, photo) for crop in crops]
     pixels = (photo * OUTSIDE_BRIGHTNESS).astype(np.uint8)
     left, top, right, bottom = boxes[0]

@@ -68,7 +68,7 @@ def _read_setpred(maps: Maps) -> Maps:
     in_columns, in_rows = (places >= left) & (places <= right), (places >= top) & (places <= bottom)
     inside = (in_rows[:, :, None] & in_columns[:, None, :]).astype(np.float32)  # [K, h, w]
     weight = maps["confidence"] / max(float(maps["confidence"].sum()), 1e-12)
-    return {"Share of the proposals, by validity, that hold a place": np.tensordot(weight, inside, 1)}
+    return {"Share of the proposals that contain each point": np.tensordot(weight, inside, 1)}
 
 
 def _magnitude(features: NDArray[np.float32]) -> NDArray[np.float32]:

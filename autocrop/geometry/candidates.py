@@ -103,7 +103,7 @@ def neighbors(boxes: Boxes) -> Boxes:
     """Make small variations of boxes with the same aspect: stage two of ASM-Net's search, with the aspect fixed.
 
     Centers move by 0 or 4 % of the photo's side along each axis, and sizes change by 0 or 5 %: 27 variations per box.
-    Variations that reach beyond the photo are moved inside. Those that are too large are dropped.
+    Variations that extend beyond the photo are moved inside. Those that are too large are dropped.
     """
     boxes = as_boxes(boxes)
     shifts, factors = (-0.04, 0.0, 0.04), (0.95, 1.0, 1.05)

@@ -1,4 +1,4 @@
-"""Losses that every scorer can add for data sets without the scores its paper relies on."""
+"""Losses that any scorer can add if a data set lacks the scores that its paper relies on."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def analyze(engine: Engine, photo: Photo, *, faces: bool = True, keep: Sequence[
         keep: regions that every crop must contain.
 
     Raises:
-        AutocropError: the photo is damaged, or a region reaches beyond it.
+        AutocropError: the photo is damaged, or a region extends beyond it.
     """
     size = photo.width, photo.height
     regions = [region.to_pixels(size) for region in keep]

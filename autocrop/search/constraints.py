@@ -1,6 +1,6 @@
 """The face guard: crops do not cut faces, show the people, and contain the regions to keep.
 
-:class:`Constraints` is what the search talks to. The rules themselves live in the modules next to it:
+The search uses only :class:`Constraints`. The rules are in these modules:
 
 - ``severity.py`` decides how badly a window treats faces, people and regions.
 - ``windows.py`` and ``critical_windows.py`` collect the windows that treat them best.
@@ -117,7 +117,7 @@ class Constraints:
         pixels = np.array([window], np.float64)
         severity = self._severity(pixels)
         if severity.outside_circle[0]:
-            return ("a face or a region to keep reaches beyond the circle",)
+            return ("a face or a region to keep extends beyond the circle",)
         if severity.level[0] < Level.LEAVES_OUT_PEOPLE or self._sizes is None:
             return ()
         ratio = f"{self._sizes.ratio[0]}:{self._sizes.ratio[1]}"

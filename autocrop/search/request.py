@@ -23,8 +23,8 @@ class CropRequest:
     top: int = 1
     """Largest number of distinct crops to return."""
     exact: bool = True
-    """The crops' pixels have the ratio exactly. If False, they may be off by one pixel, for a resize to correct, where
-    exactness would cost more than a hundredth of the crop."""
+    """The crops' pixels have the ratio exactly. If False, they may be off by one pixel where exactness would cost more
+    than a hundredth of the crop, because a resize follows."""
     shape: str = "rectangle"
     """``rectangle`` or ``circle``; a circle needs the ratio 1:1."""
     fit: Fit | None = None

@@ -25,7 +25,7 @@ class Level(IntEnum):
     LEAVES_OUT_PEOPLE = 1
     """Some people are inside, others are outside, and no face is cut."""
     CUTS_FACE = 2
-    """A face is cut, or all people are outside: showing the wall next to a portrait is no better than cutting it."""
+    """A face is cut, or all people are outside. A crop without any people is no better than one that cuts a face."""
     LOSES_REGION = 3
     """A region to keep is not completely inside. Such a window must not be used."""
 
@@ -39,7 +39,7 @@ class Severity:
     people_left_out: NDArray[np.int64]
     """Number of people outside each window, ``[N]``; 0 except at :attr:`Level.LEAVES_OUT_PEOPLE`."""
     outside_circle: NDArray[np.bool_]
-    """True if a person or region reaches beyond the window's circle, ``[N]``.
+    """True if a person or region extends beyond the window's circle, ``[N]``.
 
     Always False for rectangles, and except at :attr:`Level.SHOWS_EVERYONE`.
     """
@@ -58,7 +58,7 @@ class Severity:
 
     @property
     def lowest(self) -> NDArray[np.bool_]:
-        """True for the windows that no other window is better than, ``[N]``."""
+        """True for the windows of the lowest severity, ``[N]``."""
         return self.rank == self.rank.min(initial=np.iinfo(np.int64).max)
 
     @property

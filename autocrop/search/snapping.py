@@ -11,7 +11,7 @@ from autocrop.search.request import CropRequest
 MIN_MARGIN = 0.02
 """Narrowest margin worth trimming, as a share of the photo's side.
 
-Two in five sides of the crops that people make lie on the photo's own edge.
+Two in five sides of the crops that people choose lie on the photo's edge.
 """
 EXACTNESS_COST = 0.01
 """Largest share of a crop's width to give up for an exact ratio if the crop will be resized anyway."""

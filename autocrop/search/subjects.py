@@ -66,13 +66,13 @@ class Region:
         """Find the smallest box in whole pixels that contains the region, in a photo of *size* (width, height).
 
         Raises:
-            AutocropError: the region reaches beyond the photo.
+            AutocropError: the region extends beyond the photo.
         """
         scale = np.array([*size, *size]) / 100 if self.percent else np.ones(4)
         left, top, right, bottom = np.array(self.box) * scale
         if right > size[0] + ROUNDING or bottom > size[1] + ROUNDING:
             raise AutocropError(
-                f"The region to keep {self.text} reaches beyond the photo, which is {size[0]}x{size[1]} pixels. "
+                f"The region to keep {self.text} extends beyond the photo, which is {size[0]}x{size[1]} pixels. "
                 "Use percentages for photos of different sizes."
             )
         return (

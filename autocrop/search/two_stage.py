@@ -175,7 +175,7 @@ class _Search:
 
     @functools.cached_property
     def candidates(self) -> Boxes:
-        """Candidates of stage one ``[N, 4]``: proposals first, then anchors for those who want more crops."""
+        """Candidates of stage one ``[N, 4]``: proposals first, then anchors in case more crops are requested."""
         coarse = coarse_anchors() if self.ratio is None else ratio_windows(self.scorer.features.aspect, self.ratio)
         return np.concatenate([self.proposals.boxes, coarse])
 

@@ -121,7 +121,7 @@ def _concentric_windows(subjects: SubjectBoxes, sizes: WindowSizes) -> PixelBoxe
 
 
 def _least_harmful(windows: PixelBoxes, subjects: SubjectBoxes) -> NDArray[np.bool_]:
-    """Mark the one window, ``[N]``, that shows most of the people's faces.
+    """Return a mask ``[N]`` of the one window that shows most of the people's faces.
 
     Among windows that show about the same, it is the largest, and then the most central one.
     """

@@ -56,7 +56,7 @@ class Checkpointer:
         """Check that the folder holds no other run.
 
         Raises:
-            AutocropError: it does.
+            AutocropError: the folder contains a run.
         """
         if (self._folder / LAST).exists():
             raise AutocropError(
@@ -87,18 +87,18 @@ class Checkpointer:
         self._save_last(0, {})
 
     def save_epoch(self, record: EpochRecord) -> None:
-        """Write ``last.pt`` after an epoch, and ``best.pt`` if no former epoch was better."""
+        """Write ``last.pt`` after an epoch, and ``best.pt`` if no earlier epoch was better."""
         score = next(record.metrics[name] for name in SELECTION_METRICS if name in record.metrics)
         if score > self._best and self._network.may_be_best(record.epoch - 1):
             self._best = score
             self._save(BEST, record.epoch, record.metrics)
         self._save_last(record.epoch, record.metrics)
 
-    def _check_unchanged(self, path: Path, before: dict[str, Any]) -> None:
-        now = {**dataclasses.asdict(self._network.recipe), **self._fixed_options}
-        names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    def _check_unchanged(self, path: Path, saved: dict[str, Any]) -> None:
+        current = {**dataclasses.asdict(self._network.recipe), **self._fixed_options}
+        names = [name for name in {**current, **saved} if saved.get(name) != current.get(name)]
         if names:
-            changes = ", ".join(f"{name} was {before.get(name)}, now {now.get(name)}" for name in names)
+            changes = ", ".join(f"{name} was {saved.get(name)}, now {current.get(name)}" for name in names)
             raise AutocropError(f"{path} belongs to a run with other options: {changes}. Resume it with its own.")
 
     def _save_last(self, epoch: int, metrics: dict[str, float]) -> None:
@@ -106,7 +106,7 @@ class Checkpointer:
         self._save(LAST, epoch, metrics, **resumable, **self._optimization.state_dict())
 
     def _save(self, name: str, epoch: int, metrics: dict[str, float], **more: Any) -> None:
-        """Write to a temporary file and rename it: a killed process leaves the former checkpoint intact."""
+        """Write to a temporary file and rename it: a killed process leaves the previous checkpoint intact."""
         network = self._optimization.evaluated_network
         state = {
             "name": network.NAME,

@@ -56,17 +56,17 @@ def accumulate_gradients(
         AutocropError: the loss is not finite.
     """
     means: dict[str, float] = {}
-    parts = [batch] if whole_batch else [[views] for views in batch]
-    for number, (photos, seed) in enumerate(zip(parts, seeds, strict=False), start=1):
-        # Processes exchange their gradients once per step, with the last part.
-        is_last = number == len(parts)
+    chunks = [batch] if whole_batch else [[views] for views in batch]
+    for number, (photos, seed) in enumerate(zip(chunks, seeds, strict=False), start=1):
+        # Processes exchange their gradients once per step, with the last chunk.
+        is_last = number == len(chunks)
         with contextlib.nullcontext() if is_last else without_sync(loss):
             terms = loss(photos, seed)
             total = torch.stack(list(terms.values())).sum()
             _check_finite(total, terms)
-            (total / len(parts)).backward()  # type: ignore[no-untyped-call]
+            (total / len(chunks)).backward()  # type: ignore[no-untyped-call]
         for name, value in terms.items():
-            means[name] = means.get(name, 0.0) + value.item() / len(parts)
+            means[name] = means.get(name, 0.0) + value.item() / len(chunks)
     return means
 
 

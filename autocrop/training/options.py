@@ -85,9 +85,9 @@ class TrainingOptions:
 
     def _check_unlabeled(self, recipe: Recipe) -> None:
         if not MODELS[self.model].SUPPORTS_UNLABELED:
-            able = ", ".join(name for name, network in MODELS.items() if network.SUPPORTS_UNLABELED)
+            supported = ", ".join(name for name, network in MODELS.items() if network.SUPPORTS_UNLABELED)
             raise UsageError(
-                f"{self.model} cannot learn from photos without annotations. Leave out --unlabeled, or use {able}."
+                f"{self.model} cannot learn from photos without annotations. Leave out --unlabeled, or use {supported}."
             )
         if not recipe.uses_unlabeled:
             raise UsageError(
@@ -98,9 +98,9 @@ class TrainingOptions:
 
 def _unknown_field(model: str, name: str) -> str:
     """Return the error message for a field that the recipe of a model does not have."""
-    known = {other: [field.name for field in dataclasses.fields(MODELS[other].RECIPE)] for other in MODELS}
-    others = [other for other, names in known.items() if name in names]
-    hint = f"Models with this field: {', '.join(others)}." if others else f"Its fields: {', '.join(known[model])}."
+    fields = {other: [field.name for field in dataclasses.fields(MODELS[other].RECIPE)] for other in MODELS}
+    others = [other for other, names in fields.items() if name in names]
+    hint = f"Models with this field: {', '.join(others)}." if others else f"Its fields: {', '.join(fields[model])}."
     return f"The recipe of {model} has no field '{name}'. {hint}"
 
 

@@ -1,4 +1,4 @@
-"""A training run from options to ``best.pt``: what ``autocrop train`` does, without printing anything."""
+"""Train a model and return its best checkpoint: what ``autocrop train`` does, without printing anything."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ def _load(options: TrainingOptions) -> _Data:
     training, validation = load(options.data, "train"), load(options.data, "val")
     if any(not len(sample.boxes) for sample in training):
         raise UsageError(
-            f"The photos of {options.data} have no crops that people chose or scored, so there is nothing to learn "
-            "from. Use fcdb, gaicd or cpc."
+            f"The photos of {options.data} have no annotated crops to learn from. Use fcdb, gaicd, or cpc."
         )
     unlabeled = () if options.unlabeled is None else load(f"folder:{options.unlabeled}", "train")
     return _Data(training, validation, unlabeled)

@@ -43,8 +43,8 @@ def write_config(
     }
     start = {"command": command_line(), **settings, "versions": versions}
     config = {"model": model, "data": data, **start, "recipe": dataclasses.asdict(recipe)}
-    if resumed and (former := _read_config(folder / CONFIG)):
-        config = former | {"resumed": [*former.get("resumed", []), start]}
+    if resumed and (previous := _read_config(folder / CONFIG)):
+        config = previous | {"resumed": [*previous.get("resumed", []), start]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
@@ -59,7 +59,7 @@ def command_line() -> str:
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:
-    """Read a former ``config.json``. Returns None if it is missing or damaged."""
+    """Read an existing ``config.json``. Returns None if it is missing or damaged."""
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -68,7 +68,7 @@ def _read_config(path: Path) -> dict[str, Any] | None:
 
 
 def write_log(folder: Path, record: EpochRecord) -> None:
-    """Add an epoch to ``log.jsonl`` and remove former records of this epoch and later ones.
+    """Add an epoch to ``log.jsonl`` and remove earlier records of this epoch and the following ones.
 
     A process that was killed may have logged an epoch without saving its checkpoint. That epoch is trained again.
     """

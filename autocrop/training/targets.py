@@ -31,7 +31,7 @@ MIN_VIEW_SIDE = 0.25
 TARGET_IOU = 0.7
 """Minimum IoU with a best crop for the winner of a clear vote to be a target, too: both show about the same."""
 TRIM_TOLERANCE = 0.01
-"""How far voted crops may reach beyond a trimmed photo, relative to its side. They are clipped."""
+"""How far voted crops may extend beyond a trimmed photo, relative to its side. They are clipped."""
 
 
 def scored_views(sample: Sample, count: int, rng: np.random.Generator) -> tuple[Boxes, NDArray[np.float32]]:
@@ -84,7 +84,7 @@ def trim_margins(
         rng: draws the share of each margin to cut off, up to :data:`MAX_TRIM`.
 
     Returns:
-        The sample, its boxes normalized to the remaining photo and without voted pairs that reach beyond it, and the
+        The sample, its boxes normalized to the remaining photo and without voted pairs that extend beyond it, and the
         remaining pixels.
     """
     if sample.scores is not None:

@@ -175,7 +175,7 @@ def main():
         # In a separate process: memory of this one would count as memory of every process that it starts.
         maker = [sys.executable, Path(__file__).resolve(), "--make-photos", folder / "in"]
         subprocess.run([*maker, "--photos", str(options.photos)], check=True)
-        large = sorted((folder / "in").iterdir())[:5][-1]  # one in which PyPI's autocrop finds the face
+        large = sorted((folder / "in").iterdir())[:5][-1]  # PyPI's autocrop finds the face in this one
         shutil.copy(large, folder / "large.jpg")
         report_start_up(folder, options)
         report_one_photo(folder, options)

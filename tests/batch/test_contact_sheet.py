@@ -116,7 +116,7 @@ def test_page_is_self_contained(tmp_path):
 
 
 def test_only_contact_sheets_are_replaced(tmp_path):
-    """A former sheet is replaced; other pages, folders, and names that do not end in .html are refused."""
+    """A previous sheet is replaced; other pages, folders, and names that do not end in .html are rejected."""
     path = tmp_path / "sheet.html"
     for _ in range(2):
         with ContactSheet(path) as sheet:
@@ -155,7 +155,7 @@ def test_each_photo_has_one_thumbnail(engine, photo, tmp_path):
 
 
 def test_command_writes_a_sheet(samples, tmp_path):
-    """A sheet of crop or apply has all photos; it is refused for streams, for --watch, and over a photo."""
+    """A sheet of crop or apply has all photos; it is rejected for streams, for --watch, and over a photo."""
     for path in samples:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     names = [path.name for path in samples]
@@ -171,11 +171,11 @@ def test_command_writes_a_sheet(samples, tmp_path):
     page = Page(tmp_path / "t.html")
     assert all(page.find("img", index) and page.find("i", index) for index in range(len(samples)))
     for arguments in (["-", "-o", "-"], ["--watch", "."]):
-        refused = autocrop(*arguments, "--contact-sheet", "s.html", cwd=tmp_path)
-        assert refused.returncode == 2
-        assert "--contact-sheet" in refused.stderr
-    refused = autocrop(names[0], "--contact-sheet", names[0], cwd=tmp_path)
-    assert refused.returncode == 2
+        rejected = autocrop(*arguments, "--contact-sheet", "s.html", cwd=tmp_path)
+        assert rejected.returncode == 2
+        assert "--contact-sheet" in rejected.stderr
+    rejected = autocrop(names[0], "--contact-sheet", names[0], cwd=tmp_path)
+    assert rejected.returncode == 2
 
 
 def test_markup_is_well_formed(tmp_path):
@@ -206,13 +206,13 @@ def crops_shown(page, article=0):
     return page.find("i", article), rows, scores
 
 
-def test_skipped_crops_are_taken_from_the_former_sheet(engine, photo, tmp_path):
+def test_skipped_crops_are_taken_from_the_previous_sheet(engine, photo, tmp_path):
     """The card of a skipped crop has the box, scores and notes from the run that made it."""
     path = tmp_path / "sheets" / "sheet.html"
     odd = photo.rename(tmp_path / 'it\'s <a> "photo" & more.jpg')
     first = run_with_sheet(engine, [odd], path, carry=[".txt"])
     assert "no .txt file next to the photo" in first.articles[0]["text"]
-    for _ in range(2):  # a sheet passes on what it took from the former one
+    for _ in range(2):  # a sheet passes on what it took from the previous one
         again = run_with_sheet(engine, [odd], path)
         assert again.articles[0]["data-status"] == "skipped"
         assert crops_shown(again) == crops_shown(first)
@@ -222,7 +222,7 @@ def test_skipped_crops_are_taken_from_the_former_sheet(engine, photo, tmp_path):
     assert engine.encoded == 1
 
 
-def test_killed_run_keeps_former_entries(engine, photo, tmp_path):
+def test_killed_run_keeps_previous_entries(engine, photo, tmp_path):
     """If a run is killed before it reaches a photo, the next sheet still knows that photo's crops."""
     path = tmp_path / "sheet.html"
     first = run_with_sheet(engine, [photo], path)
@@ -233,7 +233,7 @@ def test_killed_run_keeps_former_entries(engine, photo, tmp_path):
 
 @pytest.mark.parametrize("changed", ["photo.jpg", "photo_1x1.jpg"])
 def test_changed_files_are_forgotten(engine, photo, tmp_path, changed):
-    """Nothing is taken from the former sheet for a photo or an output that has changed since."""
+    """Nothing is taken from the previous sheet for a photo or an output that has changed since."""
     run_with_sheet(engine, [photo], tmp_path / "sheet.html")
     with (tmp_path / changed).open("ab") as file:
         file.write(b"edited")

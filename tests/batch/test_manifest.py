@@ -49,7 +49,7 @@ def test_rows_without_a_crop_are_left_out():
         ({**VALID, "padding": [0, -1, 0, 0]}, "padding"),
     ],
 )
-def test_invalid_row_fails_alone(row, message):
+def test_invalid_row_does_not_stop_the_others(row, message):
     """An invalid row becomes an error with its line number and the reason; the next row is read."""
     invalid, valid = read(row, VALID)
     assert isinstance(invalid, RowError)

@@ -39,8 +39,8 @@ CIRCLE = {"targets": make_targets([], [], shape="circle"), "shape": "circle"}
         ({"format": "docx"}, "is not a format"),
     ],
 )
-def test_conflicting_options_are_refused(options, message):
-    """An invalid or conflicting option is refused with a message that names it."""
+def test_conflicting_options_are_rejected(options, message):
+    """An invalid or conflicting option is rejected with a message that names it."""
     with pytest.raises(UsageError, match=message):
         Options(**options)
 
@@ -52,7 +52,7 @@ def test_circle_needs_an_output_file_with_transparency(tmp_path):
 
 
 def test_output_file_takes_one_crop(tmp_path):
-    """-o FILE with two ratios is refused."""
+    """-o FILE with two ratios is rejected."""
     with pytest.raises(UsageError, match="one file"):
         Options(make_targets(["1:1", "4:3"], []), output=tmp_path / "out.jpg")
 
@@ -64,7 +64,7 @@ def test_format_becomes_an_extension(written, extension):
 
 
 def test_sizes_are_limited():
-    """A target with more pixels than a photo may have is refused: it would need too much memory."""
+    """A target with more pixels than a photo may have is rejected: it would need too much memory."""
     Options(make_targets([], ["1000x1000"]), max_pixels=1_000_000)
     with pytest.raises(UsageError, match="100000x100000 has 10000000000 pixels, but --max-pixels allows 500000000"):
         Options(make_targets([], ["100000x100000"]))
@@ -85,8 +85,8 @@ def test_sizes_are_limited():
         ("{stem}_{label}", "add {rank}"),
     ],
 )
-def test_invalid_templates_are_refused(template, message):
-    """An invalid --name is refused with a message that says what it needs."""
+def test_invalid_templates_are_rejected(template, message):
+    """An invalid --name is rejected with a message that says what it needs."""
     with pytest.raises(UsageError, match=message):
         Options(**SEVERAL, name=template)
 

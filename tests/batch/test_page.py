@@ -15,9 +15,9 @@ def source(module):
 
 def imports(module):
     """What a module imports: a list of names for each file."""
-    found = re.findall(r'^import \{([^}]*)\} from "\./([^"]+)";$', source(module), re.MULTILINE)
-    assert len(found) == len(re.findall(r"^import\b", source(module), re.MULTILINE)), "an import of another form"
-    return {file: [name.strip() for name in names.split(",") if name.strip()] for names, file in found}
+    statements = re.findall(r'^import \{([^}]*)\} from "\./([^"]+)";$', source(module), re.MULTILINE)
+    assert len(statements) == len(re.findall(r"^import\b", source(module), re.MULTILINE)), "an import of another form"
+    return {file: [name.strip() for name in names.split(",") if name.strip()] for names, file in statements}
 
 
 def declarations(module, prefix=""):

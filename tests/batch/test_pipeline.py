@@ -59,7 +59,7 @@ def test_existing_outputs_are_skipped(engine, photo):
     assert result.status is Status.CROPPED
 
 
-def test_damaged_photo_fails_alone(engine, photo, tmp_path):
+def test_damaged_photo_does_not_stop_the_others(engine, photo, tmp_path):
     """Damaged and missing photos fail with a reason, and the others are cropped."""
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(photo.read_bytes()[:9000])
@@ -86,7 +86,7 @@ def test_bug_does_not_abort_the_batch(engine, photo, monkeypatch):
     assert isinstance(failed.error, ZeroDivisionError)
 
 
-def test_impossible_ratio_fails_alone(engine, photo):
+def test_impossible_ratio_does_not_stop_the_others(engine, photo):
     """A ratio that the photo cannot have fails, and the next one is cropped."""
     results = crop_all(engine, [photo], targets=make_targets(["1999:1000", "1:1"], []))
     assert [result.status for result in results] == [Status.FAILED, Status.CROPPED]
@@ -137,7 +137,7 @@ def test_palette_picture_is_resized(engine, tmp_path):
 
 
 def test_padded_crops_are_limited_in_size(engine, photo):
-    """A crop that padding would make too large fails alone, before memory is used for it."""
+    """A crop that padding would make too large fails before memory is allocated for it."""
     whole = [Region.parse("0%,0%,100%,100%")]
     options = {"targets": make_targets(["500:1", "1:1"], []), "keep": whole, "fit": "pad", "max_pixels": 1_000_000}
     failed, cropped = crop_all(engine, [photo], **options)
@@ -169,7 +169,7 @@ def test_faces_are_not_cut(engine, pair):
     assert unguarded.crop.box[0] > LEFT_FACE
 
 
-def test_region_that_does_not_fit_fails_alone(engine, pair):
+def test_region_that_does_not_fit_does_not_stop_the_others(engine, pair):
     """A ratio whose crops cannot hold a region fails, and a ratio that can is cropped."""
     targets = [TALL, Target("2x1", (2, 1))]
     results = crop_all(engine, [pair], targets=targets, keep=[Region.parse("10%,0%,80%,20%")])

@@ -27,7 +27,7 @@ def test_photo_named_twice_is_cropped_once(engine, photo):
 
 
 def test_output_file_takes_one_photo(photo, tmp_path):
-    """-o FILE with two photos is refused."""
+    """-o FILE with two photos is rejected."""
     other = shutil.copy(photo, tmp_path / "other.jpg")
     with pytest.raises(UsageError, match="one file, but there are 2 photos"):
         Plan.from_photos([photo, other], Options(output=tmp_path / "out.jpg"))

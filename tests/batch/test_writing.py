@@ -19,7 +19,7 @@ def reason_to_skip(photos, options, file, photo):
     return Writer(options, plan.inputs).reason_to_skip(file, photo)
 
 
-def test_former_crop_in_a_folder_can_be_replaced(photo, tmp_path):
+def test_earlier_crop_in_a_folder_can_be_replaced(photo, tmp_path):
     """--overwrite replaces a crop that was found among the photos, but never one that the user named as an input."""
     crop = tmp_path / "photo_crop.jpg"
     shutil.copy(photo, crop)

@@ -22,7 +22,7 @@ def test_apply_writes_the_same_crops(album):
     assert digests(album.parent / "direct") == digests(album.parent / "applied")
 
 
-def test_invalid_rows_fail_alone(album):
+def test_invalid_rows_do_not_stop_the_others(album):
     """An edited box is used; invalid rows fail with their line numbers."""
     dry = autocrop("album", "-r", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
     rows = [json.loads(line) for line in dry.stdout.splitlines()][:5]
@@ -43,7 +43,7 @@ def test_invalid_rows_fail_alone(album):
 
 
 def test_wrong_folder_is_reported_once(album):
-    """If none of the photos exist, one message names the current folder; if some exist, the others fail alone."""
+    """If none of the photos exist, one message names the current folder; if only some are missing, only those fail."""
     dry = autocrop("album", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
     (album / "crops.jsonl").write_text(dry.stdout)
     done = autocrop("apply", "crops.jsonl", "-o", "out", cwd=album)

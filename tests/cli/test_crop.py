@@ -150,7 +150,7 @@ def test_bad_photo_does_not_stop_the_others(photo):
     assert sorted(p.name for p in (photo.parent / "out").iterdir()) == ["good_crop.jpg", "photo_crop.jpg"]
 
 
-def test_unreadable_photo_fails_alone(photo, monkeypatch, capsys):
+def test_unreadable_photo_does_not_stop_the_others(photo, monkeypatch, capsys):
     """A named photo without read permission fails, and the others are cropped."""
     other = photo.with_name("secret.jpg")
     other.write_bytes(photo.read_bytes())

@@ -37,7 +37,7 @@ def test_saved_predictions_have_the_same_metrics(tmp_path):
     common = ("eval", "--data", "gaicd:gaicd", "--top", "10", "--json")
     model = autocrop(*common, "--save", "out/saved.jsonl", cwd=tmp_path)
     assert model.returncode == 0, model.stderr
-    assert "Left out 1 of 3 photos, missing or unreadable: val2.jpg" in model.stderr
+    assert "Left out 1 of 3 photos that are missing or unreadable: val2.jpg" in model.stderr
     file = autocrop(*common, "--predictions", "out/saved.jsonl", cwd=tmp_path)
     first, second = json.loads(model.stdout), json.loads(file.stdout)
     assert (first.pop("model"), second.pop("model")) == ("vrn", "saved")

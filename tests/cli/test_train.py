@@ -65,7 +65,7 @@ def test_trained_model_is_resumed_exported_and_used(tiny_fcdb, tmp_path, photo, 
         assert code == 0, stderr
     with Image.open(tmp_path / "onnx.jpg") as one, Image.open(tmp_path / "checkpoint.jpg") as other:
         assert max(abs(a - b) for a, b in zip(one.size, other.size, strict=True)) <= 1
-    # The run is resumed with its own options. A command with others is refused and not recorded.
+    # The run is resumed with its own options. A command with others is rejected and not recorded.
     code, stderr = run_command(*train, "--resume")
     assert code == 0, stderr
     code, stderr = run_command(*train, "--resume", "--amp")
@@ -127,7 +127,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), INVALID)
-def test_invalid_usage_is_refused(tiny_fcdb, tmp_path, run_command, arguments, message):
+def test_invalid_usage_is_rejected(tiny_fcdb, tmp_path, run_command, arguments, message):
     """The command exits with code 2 and an explanation, before it creates the run folder."""
     code, stderr = run_command("train", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", *arguments)
     assert code == 2
@@ -136,14 +136,14 @@ def test_invalid_usage_is_refused(tiny_fcdb, tmp_path, run_command, arguments, m
 
 
 @pytest.mark.slow  # the import of torch
-def test_invalid_usage_is_refused_in_a_new_process(tiny_fcdb, tmp_path):
+def test_invalid_usage_is_rejected_in_a_new_process(tiny_fcdb, tmp_path):
     """The program prints its name before the explanation."""
     finished = autocrop("train", "none", "--data", f"fcdb:{tiny_fcdb}", "-o", "run", cwd=tmp_path)
     assert finished.returncode == 2
     assert finished.stderr.startswith("autocrop: Unknown model 'none'")
 
 
-def test_checkpoint_is_refused_by_opencv(tmp_path, photo):
+def test_checkpoint_is_rejected_by_opencv(tmp_path, photo):
     """The error names the command that exports the checkpoint."""
     (tmp_path / "best.pt").touch()
     finished = autocrop("photo.jpg", "--weights", "best.pt", "--engine", "opencv", cwd=tmp_path)

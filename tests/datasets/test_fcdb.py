@@ -58,7 +58,7 @@ def test_fcdb_names_a_damaged_list(tiny_fcdb, text):
     ("file", "crop"),
     [("cropping_training_set.json", [70, 4, 40, 48]), ("ranking_annotation.json", [0, 96, 64, 10])],
 )
-def test_fcdb_refuses_crops_outside_their_photo(tiny_fcdb, file, crop):
+def test_fcdb_rejects_crops_outside_their_photo(tiny_fcdb, file, crop):
     """A crop outside its photo is an error that names the list, the photo and the crop."""
     rows = json.loads((tiny_fcdb / file).read_text())
     if "crop" in rows[0]:

@@ -38,7 +38,7 @@ def test_flms_without_scipy_names_the_extra(tmp_path, monkeypatch):
 
 
 def test_flms_has_a_test_split_only(tmp_path):
-    """Other splits are refused, and test is the default split for evaluation."""
+    """Other splits are rejected, and test is the default split for evaluation."""
     write_flms(tmp_path)
     with pytest.raises(DatasetError, match="only has a test split"):
         load(f"flms:{tmp_path}", "val")
@@ -52,7 +52,7 @@ def test_flms_counts_missing_photos(tmp_path):
     split = load(f"flms:{tmp_path}", "test")
     assert (len(split), split.listed, split.missing) == (1, 2, ["first.jpg"])
     (tmp_path / "image" / "second.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"None of FLMS's photos exists in .*image\. .*http"):
+    with pytest.raises(DatasetError, match=r"No FLMS photos were found in .*image\. .*http"):
         load(f"flms:{tmp_path}", "test")
 
 

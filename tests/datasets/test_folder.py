@@ -20,7 +20,7 @@ def test_folder_lists_all_photos_without_labels(tmp_path):
     assert samples[0].scores is None
 
 
-def test_folder_without_photos_is_refused(tmp_path):
+def test_folder_without_photos_is_rejected(tmp_path):
     """An empty folder and a missing folder are errors."""
     with pytest.raises(DatasetError, match="contains no readable photo"):
         load(f"folder:{tmp_path}", "train")

@@ -14,7 +14,7 @@ from autocrop.geometry.boxes import FULL_FRAME
 
 
 def test_weights_are_loaded_from_a_folder(tmp_path):
-    """A folder with one model is used, and a file that was tampered with is refused."""
+    """A folder with one model is used, and a file that was tampered with is rejected."""
     card = weights.card(weights.default_model())
     for part, path in weights.locate(card.name).items():
         shutil.copy(path, tmp_path / card.files[part].name)
@@ -28,7 +28,7 @@ def test_weights_are_loaded_from_a_folder(tmp_path):
         load_model(weights=tmp_path)
 
 
-def test_a_damaged_graph_is_refused(tmp_path):
+def test_a_damaged_graph_is_rejected(tmp_path):
     """The message names a file that is not an ONNX graph, even if its digest is right."""
     card = weights.card(weights.default_model())
     files = {}
@@ -49,7 +49,7 @@ def test_a_damaged_graph_is_refused(tmp_path):
         ({"model": "vrn", "weights": "folder"}, "Use only one of them"),
     ],
 )
-def test_invalid_arguments_are_refused(arguments, message):
+def test_invalid_arguments_are_rejected(arguments, message):
     """Unknown engines and devices, and arguments that conflict, raise with a message that says what to do."""
     with pytest.raises(UsageError, match=message):
         load_model(**arguments)

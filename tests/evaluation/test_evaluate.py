@@ -103,10 +103,10 @@ def test_unreadable_photos_are_left_out(engine, labeled):
         evaluate(engine, labeled)
 
 
-def test_photos_without_annotations_are_refused(engine, tmp_path):
+def test_photos_without_annotations_are_rejected(engine, tmp_path):
     """A model cannot be measured on a plain folder."""
     write_photo(tmp_path / "a.jpg")
-    with pytest.raises(UsageError, match="a model cannot be measured on them"):
+    with pytest.raises(UsageError, match="no annotated crops to compare"):
         evaluate(engine, load(f"folder:{tmp_path}", "val"))
 
 

@@ -123,7 +123,7 @@ def test_perfect_ranking_has_accuracy_one(mos, k, n):
 CROPS = np.array([[0, 0, 0.5, 1], [0, 0, 1, 1], [0.5, 0, 1, 1]], np.float32)
 
 
-def test_best_crop_is_looked_for_in_first_boxes():
+def test_best_crop_must_match_one_of_the_first_boxes():
     """The first crop with the highest MOS must be matched by one of the first n boxes."""
     predicted = np.array([[0.5, 0, 1, 1], [0, 0, 0.88, 1]], np.float32)
     mos = [2, 4, 4]

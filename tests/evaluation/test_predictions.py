@@ -75,21 +75,21 @@ def test_predictions_of_other_programs_are_read(samples, path):
         ("{", r"Line 2 of .*predictions\.jsonl is not valid JSON"),
         ("[1]", "Line 2 .* is not a JSON object"),
         ({"boxes": []}, "Line 2 .* has no 'name'"),
-        ({"name": "scored.jpg"}, "Lines 1 and 2 .* both about scored.jpg"),
-        ({"name": "best.jpg", "boxes": [[0, 0, 1]]}, r"Line 2 .* about best\.jpg: 'boxes' must be a list"),
+        ({"name": "scored.jpg"}, "Lines 1 and 2 .* both for scored.jpg"),
+        ({"name": "best.jpg", "boxes": [[0, 0, 1]]}, r"Line 2 .* for best\.jpg: 'boxes' must be a list"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1], [0, 0, 1, 1]]}, "rows of different lengths"),
         ({"name": "best.jpg", "boxes": [["a", 0, 1, 1]]}, "something other than numbers"),
         ({"name": "best.jpg", "boxes": {"x": 1}}, "something other than numbers"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1, float("nan")]]}, "not finite"),
         ({"name": "best.jpg", "boxes": [[0.5, 0, 0.5, 1]]}, "left < right"),
         ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]]}, "Add 'width' and 'height' if boxes are in pixels"),
-        ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]], "width": 100, "height": 100}, "reaches beyond the photo"),
+        ({"name": "best.jpg", "boxes": [[0, 0, 150, 100]], "width": 100, "height": 100}, "extends beyond the photo"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1, 1]], "width": 100}, "must both be numbers of pixels"),
         ({"name": "best.jpg", "boxes": [[0, 0, 1, 1]], "scores": [1, 2]}, "2 scores for 1 boxes"),
         ({"name": "best.jpg", "boxes": [], "pair_scores": [[1, 2], [3, 4]]}, "data set has 1 pairs"),
     ],
 )
-def test_invalid_lines_are_refused(samples, path, row, message):
+def test_invalid_lines_are_rejected(samples, path, row, message):
     """The error names the line, the photo and the problem."""
     write(path, {"name": "scored.jpg", "boxes": []}, row)
     with pytest.raises(PredictionError, match=message):
@@ -104,7 +104,7 @@ def test_invalid_lines_are_refused(samples, path, row, message):
         ({"annotated_scores": [1, 2], "annotated": CROPS[:1].tolist()}, "not those of the data set"),
     ],
 )
-def test_scores_of_other_crops_are_refused(samples, path, fields, message):
+def test_scores_of_other_crops_are_rejected(samples, path, fields, message):
     """Scores must belong to the annotated crops of the data set, in the same order."""
     write(path, {"name": "best.jpg", "boxes": []}, {"name": "scored.jpg"} | fields)
     with pytest.raises(PredictionError, match=rf"Line 2 .*scored\.jpg: .*{message}"):
@@ -114,12 +114,12 @@ def test_scores_of_other_crops_are_refused(samples, path, fields, message):
 def test_missing_photos_are_named(samples, path):
     """Every photo needs a line."""
     write(path, {"name": "best.jpg", "boxes": []})
-    with pytest.raises(PredictionError, match=r"no line about 1 of the 2 photos: scored\.jpg\."):
+    with pytest.raises(PredictionError, match=r"no line for 1 of the 2 photos: scored\.jpg\."):
         load_predictions(path, samples)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
-def test_unreadable_file_is_refused(samples, path, content):
+def test_unreadable_file_is_rejected(samples, path, content):
     """A file that does not exist or is not UTF-8 text is an error."""
     if content is not None:
         path.write_bytes(content)

@@ -21,7 +21,7 @@ def test_predictions_exclude_a_model(options):
 
 
 def test_outputs_are_checked_before_the_data(tmp_path):
-    """An existing or impossible output is refused before anything else is done."""
+    """An existing or impossible output is rejected before anything else is done."""
     existing = tmp_path / "existing"
     existing.touch()
     for options, message in (

@@ -34,7 +34,7 @@ def test_exact_ratio_pixels_are_the_largest_inside_the_window(box, width, height
     assert k == 1 or too_wide or too_high
 
 
-def test_exact_ratio_pixels_refuse_small_photos():
+def test_exact_ratio_pixels_reject_small_photos():
     """A photo of 100x100 pixels is too small for a crop of exactly 191:100."""
     with pytest.raises(ValueError, match="too small for a crop of exactly 191:100"):
         bx.exact_ratio_pixels([0, 0, 1, 1], 100, 100, (191, 100))
@@ -71,13 +71,13 @@ def test_nms_selects_the_better_of_two_similar_boxes():
 
 
 @pytest.mark.parametrize("boxes", [[[0, 0, 1]], [[0.5, 0, 0.5, 1]], [[0, np.nan, 1, 1]], [0, 0, 1, 1]])
-def test_as_boxes_refuses_malformed_boxes(boxes):
+def test_as_boxes_rejects_malformed_boxes(boxes):
     """Arrays of another shape, empty boxes and NaN raise."""
     with pytest.raises(ValueError, match="Boxes must"):
         bx.as_boxes(boxes)
 
 
 def test_shift_inside_moves_or_drops_boxes():
-    """A box that reaches beyond the photo is moved, and a box that is too large is dropped."""
+    """A box that extends beyond the photo is moved, and a box that is too large is dropped."""
     boxes = np.array([[-0.1, 0.2, 0.4, 0.6], [0, 0, 1.2, 1]], np.float32)
     assert bx.shift_inside(boxes) == pytest.approx(np.array([[0, 0.2, 0.5, 0.6]]))

@@ -64,7 +64,7 @@ def test_neighbors_keep_the_aspect():
 
 
 def test_neighbors_of_the_whole_photo_stay_inside():
-    """Neighbors that would reach beyond the photo are moved or dropped."""
+    """Neighbors that would extend beyond the photo are moved or dropped."""
     around = candidates.neighbors(bx.FULL_FRAME)
     assert around.min() >= 0
     assert around.max() <= 1

@@ -51,7 +51,7 @@ def test_patterns_have_the_layout_of_the_paper():
 
 
 @pytest.mark.parametrize("name", ["", "0x3", "cross", "3x", "multi-rectangle-0"])
-def test_unknown_patterns_are_refused(name):
+def test_unknown_patterns_are_rejected(name):
     """The message lists the patterns."""
     with pytest.raises(UsageError, match=r"Unknown composition pattern .* cross-rectangle"):
         pattern(name)

@@ -40,7 +40,7 @@ def test_the_union_contains_every_box(several):
         assert union is None
 
 
-def test_round_outward_forgives_float32():
+def test_round_outward_tolerates_float32_error():
     """Boxes are extended to whole pixels inside the photo, but not because of a rounding error."""
     rounded = px.round_outward(np.array([[1.5, 2.9999, 3.0001, 99.2]]), (50, 99))
     assert rounded.tolist() == [[1, 3, 3, 99]]

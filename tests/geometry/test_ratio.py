@@ -24,14 +24,14 @@ def test_parse_ratio_reduces_to_lowest_terms(text, ratio):
 
 
 @pytest.mark.parametrize("text", ["banana", "0:3", "3:0", "", "4:", ":3", "-4:3", "4:3:2", "nan", "0"])
-def test_parse_ratio_refuses_invalid_text(text):
+def test_parse_ratio_rejects_invalid_text(text):
     """The message quotes the text and shows a valid ratio."""
     with pytest.raises(UsageError, match=r"'.*' is not a valid aspect ratio.*4:3"):
         parse_ratio(text)
 
 
 @pytest.mark.parametrize("text", ["1080", "0x10", "10x", "axb", "10x10x10"])
-def test_parse_size_refuses_invalid_text(text):
+def test_parse_size_rejects_invalid_text(text):
     """The message quotes the text and shows a valid size."""
     with pytest.raises(UsageError, match=r"'.*' is not a valid size.*1080x1350"):
         parse_size(text)
@@ -54,7 +54,7 @@ def test_as_ratio_accepts_text_pairs_and_numbers(argument, ratio):
 
 
 @pytest.mark.parametrize("argument", [0, -1.5, (0, 3), (4, -3), float("nan"), float("inf"), [4, 3], (4, 3, 2)])
-def test_as_ratio_refuses_invalid_arguments(argument):
+def test_as_ratio_rejects_invalid_arguments(argument):
     """Ratios that are not positive, not finite or malformed raise."""
     with pytest.raises(UsageError, match="is not a valid aspect ratio"):
         as_ratio(argument)

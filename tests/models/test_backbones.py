@@ -51,7 +51,7 @@ def test_model_in_training_mode_keeps_batch_norm_statistics():
 
 
 def test_backbone_loads_weights_from_a_file(tmp_path):
-    """A torchvision state dict is loaded; other files are refused with an explanation."""
+    """A torchvision state dict is loaded; other files are rejected with an explanation."""
     source = mobilenet_v2(weights=None)
     torch.save(source.state_dict(), tmp_path / "backbone.pth")
     loaded = VRN(pretrained=tmp_path / "backbone.pth")

@@ -95,7 +95,7 @@ def test_attention_equals_the_order_of_operations_in_the_paper():
 
 
 def test_boundary_features_differ_between_photos_and_sides(network):
-    """Boundary features vary, unlike those of a literal reading of eq. 1, which are constant (docs/models.md)."""
+    """Boundary features vary; those of a literal reading of eq. 1 would not (docs/papers/cblnet-c2c.md)."""
     generator = torch.Generator().manual_seed(0)
     sizes = ((32, 8), (96, 4), (320, 2))
     maps = Pyramid(*(torch.randn(6, channels, side, side, generator=generator) for channels, side in sizes))

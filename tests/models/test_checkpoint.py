@@ -47,7 +47,7 @@ def test_initialize_translates_the_names_of_a_detector(tmp_path):
     assert (network.query_embed.weight != 9).all()
 
 
-def test_initialize_refuses_a_checkpoint_without_fitting_tensors(tmp_path):
+def test_initialize_rejects_a_checkpoint_without_fitting_tensors(tmp_path):
     """A checkpoint that shares no name and shape with the network is an error."""
     torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(AutocropError, match="No tensor in"):

@@ -1,4 +1,4 @@
-"""Recipes: the range of every number, and combinations of fields that are refused."""
+"""Recipes: the range of every number, and combinations of fields that are rejected."""
 
 import dataclasses
 import math
@@ -41,7 +41,7 @@ OUT_OF_RANGE = {
         for value in (*values, math.nan)
     ],
 )
-def test_recipe_refuses_numbers_out_of_range(recipe, name, value):
+def test_recipe_rejects_numbers_out_of_range(recipe, name, value):
     """The error names the field and its value, and NaN is never in range."""
     with pytest.raises(UsageError) as caught:
         recipe(**{name: value})
@@ -100,7 +100,7 @@ def test_range_is_inherited_when_a_subclass_changes_the_default():
         ),
     ],
 )
-def test_recipe_refuses_invalid_names_and_combinations(recipe, changes, message):
+def test_recipe_rejects_invalid_names_and_combinations(recipe, changes, message):
     """Unknown names, and values that contradict each other, raise an error that explains them."""
     with pytest.raises(UsageError, match=message):
         recipe(**changes)
@@ -127,7 +127,7 @@ def test_recipe_accepts_combinations_at_the_limit(recipe, changes):
 
 
 def test_dilation_requires_a_resnet():
-    """A backbone without a dilated variant is refused when the network is built."""
+    """A backbone without a dilated variant is rejected when the network is built."""
     with pytest.raises(UsageError, match="dilated"):
         SetPrediction(SetPredictionRecipe(backbone="mobilenet_v2", side=64))
 
@@ -137,7 +137,7 @@ def test_default_loss_weights_have_the_ratio_of_the_paper():
     assert math.isclose(SetPredictionRecipe().l1 / SetPredictionRecipe().focal, 2.5)
 
 
-def test_loss_refuses_a_batch_too_small_for_batch_norm():
+def test_loss_rejects_a_batch_too_small_for_batch_norm():
     """A step of one photo raises our error instead of torch's, although the recipe has a larger batch."""
     network = CBLNet(CBLNetRecipe(batch=2, side=32, channels=8, heads=1)).train()
     empty = torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0)

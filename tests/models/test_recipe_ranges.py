@@ -28,7 +28,7 @@ from autocrop.models import MODELS
         ("setpred", "heads", 0),
     ],
 )
-def test_recipe_refuses_numbers_out_of_range(model, name, value):
+def test_recipe_rejects_numbers_out_of_range(model, name, value):
     """The error names the field and its value."""
     with pytest.raises(UsageError, match=f"^{re.escape(f'{name}={value}')} is out of range"):
         MODELS[model].RECIPE(**{name: value})

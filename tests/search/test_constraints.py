@@ -168,7 +168,7 @@ def test_crops_contain_the_regions_to_keep(engine, ratio):
         assert inside_and_outside(crop.box, region)[0].all()
 
 
-def test_regions_too_large_for_the_ratio_are_refused(engine):
+def test_regions_too_large_for_the_ratio_are_rejected(engine):
     """The message names the size of the regions, the size of the largest crop, and what to do."""
     with pytest.raises(AutocropError, match=r"1000x400 pixels.*largest is 558x992.*--fit pad"):
         find_crops_of_faces(engine, (1500, 1000), NO_FACES, (9, 16), keep=[(100, 100, 600, 500), (900, 200, 1100, 300)])

@@ -6,7 +6,7 @@ from autocrop.errors import AutocropError, UsageError
 from autocrop.search.crop import Crop
 
 
-def test_apply_refuses_a_photo_of_another_size(photo):
+def test_apply_rejects_a_photo_of_another_size(photo):
     """A crop is only cut out of a photo that has the size of its own."""
     with pytest.raises(AutocropError, match="1500x1000"):
         Crop((100, 100, 500, 300), 1.0, None, 1.0, (1500, 1000)).apply(photo)

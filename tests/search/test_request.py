@@ -15,7 +15,7 @@ from autocrop.search.request import CropRequest
         ({"shape": "circle", "ratio": (4, 3)}, "A circle needs the ratio 1:1"),
     ],
 )
-def test_invalid_requests_are_refused(arguments, message):
+def test_invalid_requests_are_rejected(arguments, message):
     """The message says what is wrong."""
     with pytest.raises(UsageError, match=message):
         CropRequest(**arguments)

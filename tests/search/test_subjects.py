@@ -22,22 +22,22 @@ def test_regions_are_parsed_and_rounded_outward(text, size, box):
 
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "10%,2,3,4", "a,b,c,d", "-1,0,4,4", "1,2,0,4"])
-def test_invalid_regions_are_refused(text):
+def test_invalid_regions_are_rejected(text):
     """Malformed regions and regions without an area raise."""
     with pytest.raises(UsageError, match="region"):
         Region.parse(text)
 
 
 @pytest.mark.parametrize("box", [(1, 2, 3), (5, 5, 5, 9), (-1, 0, 4, 4)])
-def test_invalid_boxes_to_keep_are_refused(box):
+def test_invalid_boxes_to_keep_are_rejected(box):
     """Malformed boxes and boxes without an area raise."""
     with pytest.raises(UsageError, match="not a valid box"):
         Region.of_box(box)
 
 
-def test_regions_beyond_the_photo_are_refused():
+def test_regions_beyond_the_photo_are_rejected():
     """A region must lie inside the photo."""
-    with pytest.raises(AutocropError, match="reaches beyond the photo"):
+    with pytest.raises(AutocropError, match="extends beyond the photo"):
         Region.parse("900,0,200,10").to_pixels((1000, 1000))
 
 

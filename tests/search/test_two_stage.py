@@ -79,7 +79,7 @@ def test_narrow_margins_are_not_trimmed(engine):
     assert crop.width == crop.height == 1000
 
 
-def test_a_photo_too_small_for_the_ratio_is_refused(engine):
+def test_a_photo_too_small_for_the_ratio_is_rejected(engine):
     """The message says what to do."""
     with pytest.raises(AutocropError, match="smaller whole numbers"):
         find_crops(engine, WIDE, (150, 100), (191, 100))

@@ -54,7 +54,7 @@ def test_two_processes_train_like_one(tiny_fcdb, tmp_path):
         assert a == pytest.approx(b, rel=1e-3)
 
 
-def test_uneven_batch_is_refused():
+def test_uneven_batch_is_rejected():
     """Two processes cannot share a batch of three photos."""
     with pytest.raises(UsageError, match="multiple of 2 with --batch"):
         ProcessGroup(rank=0, size=2).check_batch(3)

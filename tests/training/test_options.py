@@ -1,4 +1,4 @@
-"""Options of a training run: the recipe that they resolve to, and the combinations that are refused."""
+"""Options of a training run: the recipe that they resolve to, and the combinations that are rejected."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("options", "message"), INVALID)
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     """The error says what is wrong and what to do."""
     with pytest.raises(UsageError) as caught:
         options_for(**options)

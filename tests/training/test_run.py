@@ -57,9 +57,9 @@ def test_run_reports_by_callbacks_only(tiny_fcdb, tmp_path, backbone_weights, ca
     assert (printed.out, printed.err) == ("", "")
 
 
-def test_photos_without_annotations_are_refused(tmp_path):
+def test_photos_without_annotations_are_rejected(tmp_path):
     """Nothing can be learned from a plain folder, and no run folder is created."""
     write_photo(tmp_path / "photos" / "a.jpg")
-    with pytest.raises(UsageError, match="have no crops that people chose or scored"):
+    with pytest.raises(UsageError, match="have no annotated crops"):
         run(TrainingOptions("vrn", f"folder:{tmp_path / 'photos'}", tmp_path / "run"))
     assert not (tmp_path / "run").exists()

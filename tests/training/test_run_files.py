@@ -49,7 +49,7 @@ def test_command_line_can_be_run_again(program, command, monkeypatch):
 
 
 def test_log_of_repeated_epoch_is_replaced(tmp_path):
-    """Logging an epoch again removes its former record and those of later epochs."""
+    """Logging an epoch again removes its earlier record and those of later epochs."""
     for epoch, rate in ((1, 0.1), (2, 0.2), (3, 0.3), (2, 0.4)):
         write_log(tmp_path, EpochRecord(epoch, {"rank": 1.0}, {"iou": 0.5}, rate, 1.5))
     rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]

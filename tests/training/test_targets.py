@@ -92,7 +92,7 @@ def test_jittered_crops_are_near_and_far():
 
 @given(seed=st.integers(0, 2**32))
 def test_trimming_keeps_best_crop(seed):
-    """The best crop shows the same pixels after trimming. Pairs that reach beyond the trimmed photo are removed."""
+    """The best crop shows the same pixels after trimming. Pairs that extend beyond the trimmed photo are removed."""
     pairs = np.array([[[0.2, 0.1, 0.8, 0.9], [0.3, 0.2, 0.7, 0.8]], [[0, 0, 1, 1], [0.3, 0.2, 0.7, 0.8]]], np.float32)
     sample = Sample(Path("a.jpg"), 600, 400, BEST, votes=Votes(pairs, np.array([[4, 1], [1, 4]])))
     trimmed, pixels = trim_margins(sample, PHOTO, np.random.default_rng(seed))
@@ -102,5 +102,5 @@ def test_trimming_keeps_best_crop(seed):
     assert trimmed.aspect == pytest.approx(width / height, rel=0.02)
     assert trimmed.votes.pairs[0, 0] == pytest.approx(trimmed.boxes[0], abs=1e-6)
     assert trimmed.votes.counts[0].tolist() == [4, 1]
-    if width * height < 0.9 * 300 * 200:  # the second pair certainly reaches beyond it
+    if width * height < 0.9 * 300 * 200:  # the second pair certainly extends beyond it
         assert trimmed.votes.counts.tolist() == [[4, 1]]

@@ -1,6 +1,6 @@
 /**
  * The crops on the page. Each photo is an `article` with a list item for each of its crops, whose
- * data attributes contact_sheet.py writes. Items without a `data-box`, such as failures, have no
+ * data attributes sheet_card.py writes. Items without a `data-box`, such as failures, have no
  * crop to show.
  */
 
