@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from autocrop.errors import PhotoError
-from autocrop.images import open_photo, tiff
+from autocrop.images import open_photo, photo_from_bytes, tiff
 from autocrop.images.metadata_reader import EXCESS_NOTE
 
 VALUES = st.sampled_from(sorted(tiff.TYPE_SIZES)).flatmap(
@@ -74,11 +74,11 @@ PIXELS = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 1, 278: 64}
 """Fields of a gray picture with one strip."""
 
 
-def crafted_tiff(fields, size):
+def crafted_tiff(fields, size, bits=8):
     """Return a gray picture of 64x64 pixels with further (tag, type, count, value) and *size* bytes in all."""
-    pixels = [(tag, tiff.SHORT, 1, value) for tag, value in PIXELS.items()]
+    pixels = [(tag, tiff.SHORT, 1, value) for tag, value in (PIXELS | {258: bits}).items()]
     end = 8 + 2 + 12 * (len(pixels) + 2 + len(fields)) + 4
-    pixels += [(273, tiff.LONG, 1, end), (279, tiff.LONG, 1, 64 * 64)]
+    pixels += [(273, tiff.LONG, 1, end), (279, tiff.LONG, 1, 64 * 64 * bits // 8)]
     entries = sorted(pixels) + list(fields)
     table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
     return (b"II*\0\x08\0\0\0" + table + bytes(range(256)) * 16).ljust(size, b"\1")
@@ -105,6 +105,15 @@ def test_crafted_directories_take_little_time_and_memory(tmp_path, fields, size)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
     assert np.asarray(Image.open(tmp_path / "out.tif"))[0].tolist() == list(range(40))
     assert notes == [EXCESS_NOTE] or size != 1_100_000
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_excess_is_noted_once(bits):
+    """Pillow decodes 8 bits, from a copy of the file, and our own decoder 16 bits. Both give the note once."""
+    fields = [(40000 + n, tiff.BYTE, 1_000_000, 8) for n in range(10)]
+    opened = photo_from_bytes(crafted_tiff(fields, 1_100_000, bits), "in.tif")
+    assert [*opened.notes, *opened._decoder.metadata.notes] == [EXCESS_NOTE]
+    assert tiff.read(io.BytesIO(opened._decoder.metadata.exif))[1].keys() == {40000, 40001}
 
 
 @given(DIRECTORIES, DIRECTORIES, st.sampled_from("<>"))
