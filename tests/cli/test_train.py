@@ -122,7 +122,7 @@ INVALID = [
     (["vrn", "--feature-cache", "cache"], "Add --freeze-backbone"),
     (["asmnet", "--backbone", "foo"], "Unknown backbone 'foo'"),
     (["asmnet", "--set", "pattern=foo"], "Unknown composition pattern 'foo'"),
-    (["vrn", "--data", "folder:fcdb/images"], "folder:fcdb/images have no crops"),
+    (["vrn", "--data", "folder:fcdb/images"], "folder:fcdb/images have no annotated crops"),
 ]
 
 
