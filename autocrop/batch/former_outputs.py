@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import string
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ EXPLANATION = re.compile(r"(?P<folder_path>.*?)/?(?P<stem>[^/]+)_explained")
 """Path of a picture that ``autocrop explain`` made, without its extension."""
 
 _LABEL = rf"(?:crop|[\d.]+x[\d.]+|{'|'.join(map(re.escape, PRESETS))})"
-_FIELDS = {"stem": r"(?P<stem>[^/]+)", "label": _LABEL, "rank": r"(?:_\d+)?", "folder": r"[^/]+"}
+_FIELDS = {"stem": r"(?P<stem>[^/]+)", "label": _LABEL, "folder": r"[^/]+"}
+_RANKS, _NUMBERS = ("", r"_\d+"), ("", r"-\d+")
+"""Ranks, and numbers that tell apart outputs of the same name. Each is in its own pattern: in one pattern with an
+optional rank, a stem just before it would always include the rank."""
 
 
 def is_explanation(path: Path) -> bool:
@@ -55,17 +59,25 @@ def crop_patterns(template: str, next_to_photos: bool) -> list[re.Pattern[str]]:
         next_to_photos: this run writes next to the photos. Only then does a word in the template identify a crop:
             otherwise the word may be the name of a folder that has photos with the same names.
     """
-    patterns = []
+    expressions = []
     for text in dict.fromkeys((template, DEFAULT_TEMPLATE)):
-        expression, used = "", set()
-        for literal, field, _, _ in string.Formatter().parse(text):
-            expression += re.escape(literal.replace("\\", "/"))
-            if field is not None:
-                expression += r"(?P=stem)" if field == "stem" and "stem" in used else _FIELDS[field]
-                used.add(field)
-        if "label" in used or (next_to_photos and marks_crops(text)):  # otherwise any name would match
-            patterns.append(re.compile(rf"(?P<folder_path>.*?)/?{expression}(?:-\d+)?"))
-    return patterns
+        fields = {field for _, field, _, _ in string.Formatter().parse(text)}
+        if "label" in fields or (next_to_photos and marks_crops(text)):  # otherwise any name would match
+            for number, rank in itertools.product(_NUMBERS, _RANKS if "rank" in fields else ("",)):
+                expressions.append(_expression(text, rank) + number)
+    return [re.compile(rf"(?P<folder_path>.*?)/?{expression}") for expression in expressions]
+
+
+def _expression(template: str, rank: str) -> str:
+    """Return the regular expression for a template, with one for its rank."""
+    expression, used = "", set()
+    for literal, field, _, _ in string.Formatter().parse(template):
+        expression += re.escape(literal.replace("\\", "/"))
+        if field is not None:
+            is_repeated = field == "stem" and "stem" in used
+            expression += r"(?P=stem)" if is_repeated else {**_FIELDS, "rank": rank}[field]
+            used.add(field)
+    return expression
 
 
 def _mirrored_folders(source: Source) -> set[Path]:

@@ -175,6 +175,8 @@ class Options:
             )
         if self.top > 1 or len(self.targets) > 1:
             raise UsageError("--xmp describes one crop per photo. Give one ratio, and leave out --top.")
+        if self.output_file is not None:
+            raise UsageError(f"--xmp writes sidecars, but -o {self.output_file} is a picture. Give -o a folder.")
         self._check_needs_no_new_picture("--xmp")
 
     def _check_needs_no_new_picture(self, option: str) -> None:

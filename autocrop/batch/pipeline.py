@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from autocrop.batch.gain import reason_to_keep
 from autocrop.batch.grid import align_to_grid
@@ -11,7 +12,7 @@ from autocrop.batch.naming import Output
 from autocrop.batch.plan import Job, Task
 from autocrop.batch.results import Result, Status
 from autocrop.batch.targets import Target
-from autocrop.batch.writing import Writer
+from autocrop.batch.writing import Writer, is_sidecar
 from autocrop.engines import Engine
 from autocrop.errors import AutocropError, PhotoError
 from autocrop.images import Photo, open_photo
@@ -46,7 +47,7 @@ class _JobRun:
         try:
             tasks = [task for task in self._job.tasks if not self._skip_existing(task)]
             if tasks:
-                photo = open_photo(self._job.path, self._options.max_pixels)
+                photo = self._open_photo(tasks)
                 for task in tasks:
                     self._run_task(photo, task)
         except Exception as error:
@@ -54,6 +55,14 @@ class _JobRun:
         if self._options.thumbnails and self._results:
             self._results[0] = dataclasses.replace(self._results[0], thumbnail=self._thumbnail())
         return self._results
+
+    def _open_photo(self, tasks: Sequence[Task]) -> Photo:
+        """Open the photo. If a sidecar will be updated, turn the photo as Lightroom does, by the sidecar."""
+        photo = open_photo(self._job.path, self._options.max_pixels)
+        for file in (output.file for task in tasks for output in task.outputs):
+            if is_sidecar(file) and file.is_file():
+                photo = photo.turned_by_sidecar(file.read_bytes())
+        return photo
 
     def _skip_existing(self, task: Task) -> bool:
         """Skip a task if none of its outputs may be written. Return True if it was skipped."""

@@ -58,7 +58,8 @@ class Plan:
         self.options = options
         self.inputs = Inputs(options)
         self.early_results: list[Result] = []
-        """Results for inputs without a job: duplicates, crops of other inputs, and invalid manifest rows."""
+        """Results for inputs without a job: duplicates, crops of other inputs, photos whose sidecar belongs to a raw
+        photo, and invalid manifest rows."""
         self.ignored: Counter[str] = Counter()
         """Number of ignored files by kind."""
         self._repeatable = repeatable
@@ -118,10 +119,14 @@ class Plan:
         for source, original in zip(new, originals, strict=True):
             if self._names.is_taken(source.path):  # an output of this run
                 continue
-            if original is None:
-                self._queue.append(source)
-            else:
+            if original is not None:
                 self._leave_out(source, original)
+            elif self.options.xmp and (raw := self.inputs.raw_twin_of(source.path)):
+                # Lightroom reads the sidecar of a pair for the raw photo only.
+                reason = f"its sidecar belongs to {raw.name}, the raw file of the same name"
+                self.early_results.append(Result(source.path, Status.SKIPPED, reason=reason))
+            else:
+                self._queue.append(source)
         self._check_output_file()
 
     def take_early_results(self) -> list[Result]:

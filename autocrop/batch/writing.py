@@ -55,7 +55,7 @@ class Writer:
         Raises:
             PhotoError: the file cannot be written.
         """
-        sidecar, options = file.suffix.lower() == SIDECAR_EXTENSION, self.options
+        sidecar, options = is_sidecar(file), self.options
         if (options.lossless or sidecar) and (crop.padding or crop.shape != "rectangle"):
             kind = "A sidecar" if sidecar else "--lossless"
             raise PhotoError(f"{kind} cannot pad or shape the crop of {photo.name}. Write a new picture instead.")
@@ -108,7 +108,12 @@ class Writer:
         write_atomically(copy, content, like=companion)
 
 
+def is_sidecar(file: Path) -> bool:
+    """Return True for an output that describes a crop instead of holding it."""
+    return file.suffix.lower() == SIDECAR_EXTENSION
+
+
 def _exists(file: Path) -> str:
-    if file.suffix.lower() == SIDECAR_EXTENSION:
+    if is_sidecar(file):
         return "already exists; --overwrite replaces its crop and keeps the rest"
     return "already exists; use --overwrite to replace it"

@@ -21,6 +21,7 @@ from autocrop.batch.watch import Watcher
 from autocrop.cli.batch import RunSettings
 from autocrop.cli.console import EXIT_FAILED, NoProgress, interrupt_on_sigterm, note, stop_on_interrupt
 from autocrop.cli.report import Report
+from autocrop.cli.streams import STREAM
 from autocrop.engines import Engine
 from autocrop.errors import UsageError
 
@@ -72,5 +73,7 @@ def _check_conflicts(folders: Sequence[Path], options: Options, settings: RunSet
             raise UsageError(f"--watch needs folders, and {path} is not one.")
     if options.output_file is not None:
         raise UsageError(f"--watch writes many crops, but -o {options.output_file} is one file. Give -o a folder.")
+    if options.output == STREAM:
+        raise UsageError("--watch writes many crops, but -o - is one stream. Give -o a folder.")
     if settings.contact_sheet is not None:
         raise UsageError("--contact-sheet needs a run that ends. Leave out --watch.")

@@ -23,6 +23,12 @@ Chunk = tuple[bytes, bytes]
 """Type and content of a chunk of a PNG."""
 MAX_SEGMENT = 65_533
 """Bytes of content that fit into one segment of a JPEG."""
+COMPRESSED_TEXTS = (b"zTXt", b"iTXt")
+"""Types of PNG chunks with texts that may be compressed."""
+MAX_PILLOW_TEXT = 1 << 20
+"""Bytes of a decompressed text above which Pillow refuses a PNG."""
+MAX_DEFLATE_RATIO = 1032
+"""Highest ratio of decompressed to compressed size (RFC 1951)."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -38,7 +44,9 @@ def jpeg_segments(data: bytes) -> tuple[list[Segment], int]:
     position = 2
     while position + 4 <= len(data):
         if data[position] != 0xFF:
-            position += 1  # decoders ignore bytes between segments
+            position = data.find(b"\xff", position)  # decoders ignore bytes between segments
+            if position < 0:
+                break
             continue
         marker = data[position + 1]
         if marker == SOS:
@@ -95,6 +103,36 @@ def png_chunks(data: bytes) -> Iterator[Chunk]:
         if kind != b"IDAT":
             yield kind, data[position + 8 : position + 8 + length]
         position += 12 + length
+
+
+def without_long_texts(data: bytes) -> bytes:
+    """Return a PNG without compressed texts that are so long that Pillow refuses the file."""
+    position, parts, start = len(PNG_SIGNATURE), [], 0
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        kind = data[position + 4 : position + 8]
+        if kind in COMPRESSED_TEXTS and _is_long_text(kind, data[position + 8 : end - 4]):
+            parts.append(data[start:position])
+            start = end
+        position = end
+    return b"".join((*parts, data[start:])) if parts else data
+
+
+def _is_long_text(kind: bytes, body: bytes) -> bool:
+    """Return True if a text chunk decompresses to more than Pillow allows."""
+    _, _, rest = body.partition(b"\0")
+    compressed = rest[1:]  # after the compression method
+    if kind == b"iTXt":
+        if not rest.startswith(b"\1"):
+            return False
+        compressed = rest[2:].split(b"\0", 2)[-1]
+    if len(compressed) * MAX_DEFLATE_RATIO < MAX_PILLOW_TEXT:
+        return False
+    try:
+        return len(zlib.decompressobj().decompress(compressed, MAX_PILLOW_TEXT + 1)) > MAX_PILLOW_TEXT
+    except zlib.error:
+        return False
 
 
 def insert_chunks(data: bytes, chunks: Iterable[Chunk]) -> bytes:

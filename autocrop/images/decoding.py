@@ -1,25 +1,35 @@
-"""Decoders: one for what Pillow reads, one for 16-bit color. ``raw.py`` has the one for camera raw."""
+"""Decoders: one for what Pillow reads, one for 16-bit PNG. Other modules have those for TIFF and camera raw."""
 
 from __future__ import annotations
 
+import functools
 import io
+import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from autocrop.images import metadata_reader
-from autocrop.images.encoding import OPENCV_TIFF_COMPRESSIONS, Encoding
+from autocrop.images.encoding import Encoding
+from autocrop.images.limits import pillow_limit
 from autocrop.images.metadata import Metadata
+from autocrop.images.netpbm import read_ppm
 from autocrop.images.orientation import SIDEWAYS, upright_pixels
-from autocrop.images.pixels import Picture, SixteenBitArray, as_rgb, sixteen_bit_as_array, size_of
+from autocrop.images.pixels import (
+    Picture,
+    SixteenBitArray,
+    as_rgb,
+    reduced_for_preview,
+    sixteen_bit_as_array,
+    size_of,
+)
+from autocrop.images.tiff_layout import BITS_PER_SAMPLE
 
 PREVIEW_SIDE = 360
 """Short side in pixels down to which a JPEG may be reduced for analysis: 1.4 times the input of the networks, and small
 enough that 12 megapixels are decoded at an eighth (375 pixels)."""
-BITS_PER_SAMPLE, PHOTOMETRIC, PLANAR_CONFIGURATION, SAMPLE_FORMAT = 258, 262, 284, 339
-"""TIFF tags."""
 
 
 class Decoder(Protocol):
@@ -53,16 +63,26 @@ class PillowDecoder:
     Args:
         image: The photo, opened but not loaded.
         data: Content of the file, if its format needs it for metadata or encoding.
+        source: Content or path of the file; None for a picture made in memory.
+        notes: Notes for the user about the file, such as the other pages of a TIFF.
     """
 
-    def __init__(self, image: Image.Image, data: bytes = b"") -> None:
+    def __init__(
+        self,
+        image: Image.Image,
+        data: bytes = b"",
+        source: Path | bytes | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self._image = image
+        self._source = source
+        self._file_notes = notes
         self.data = data
-        self.orientation = metadata_reader.orientation_of(image)
         # Phones write MPO: a JPEG followed by more pictures.
         self.format: str | None = "JPEG" if image.format == "MPO" else image.format
         self.encoding = Encoding.of_file(image, data)
         self.metadata = metadata_reader.read(image, data)
+        self.orientation = metadata_reader.settle_orientation(image, self.metadata, data)
         # Pillow rotates a TIFF while loading it, and reports its upright size.
         swap = self.orientation in SIDEWAYS and image.format != "TIFF"
         self.size = image.size[::-1] if swap else image.size
@@ -74,8 +94,9 @@ class PillowDecoder:
             with Image.open(io.BytesIO(self.data), formats=("JPEG",)) as image:
                 scale = PREVIEW_SIDE / min(image.size)
                 image.draft(None, (int(image.width * scale), int(image.height * scale)))
+                metadata_reader.pin_orientation(image, self.orientation)
                 return as_rgb(_load_upright(image))
-        return as_rgb(self.decode())
+        return as_rgb(reduced_for_preview(self.decode()))
 
     def decode(self) -> Picture:
         """See :class:`Decoder`."""
@@ -84,77 +105,81 @@ class PillowDecoder:
     @property
     def notes(self) -> list[str]:
         """See :class:`Decoder`."""
-        notes = []
-        try:
-            frames = int(getattr(self._image, "n_frames", 1))
-        except Exception:  # the file is damaged after the first frame
-            frames = 1
-        if self._image.format == "MPO" and frames > 1:
-            notes.append("other pictures in the file, such as an HDR gain map, are left out")
-        elif frames > 1:
+        notes = [*self._file_notes, *self.metadata.attachments]
+        frames = 1 if self._image.format == "MPO" else self._count_frames()
+        if frames > 1:
             notes.append(f"only the first of {frames} frames is kept")
         if self._bit_depth > 8:
             notes.append(f"{self._bit_depth} bits per channel are read as 8")
         return notes
 
+    def _count_frames(self) -> int:
+        """Return the number of frames, or 1 if the file is damaged after the first frame."""
+        if self._image.format == "TIFF":  # its pages have been counted
+            return 1
+        try:
+            if self._image.format == "GIF" and self._source is not None:
+                # Counting moves Pillow's reader to other frames, so it must not be the one that decodes the photo.
+                file = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
+                with pillow_limit(math.prod(self.size)), Image.open(file, formats=("GIF",)) as image:
+                    return int(getattr(image, "n_frames", 1))
+            return int(getattr(self._image, "n_frames", 1))
+        except Exception:  # codecs raise all kinds of exceptions for damaged files
+            return 1
+
 
 class SixteenBitDecoder(PillowDecoder):
-    """Decodes PNG and TIFF files of 16-bit color, which Pillow would reduce to 8 bits.
+    """Decodes PNG and PPM files of 16-bit color, which Pillow would reduce to 8 bits.
 
     Args:
         image: The photo, opened by Pillow, which reads the metadata and checks that the file is complete.
-        data: Content of the file if it has been read already.
-        source: Content or path of the file.
+        data: Content of the file.
     """
 
-    def __init__(self, image: Image.Image, data: bytes, source: Path | bytes) -> None:
-        super().__init__(image, data)
-        self._source = source
+    def __init__(self, image: Image.Image, data: bytes) -> None:
+        super().__init__(image, data, data)
         self._bit_depth = 8
 
     def decode_preview(self) -> Image.Image:
         """See :class:`Decoder`."""
-        return as_rgb(_load_upright(self._image))
+        return as_rgb(reduced_for_preview(self._array))
 
     def decode(self) -> SixteenBitArray:
         """See :class:`Decoder`."""
+        return self._array
+
+    @functools.cached_property
+    def _array(self) -> SixteenBitArray:
+        picture = upright_pixels(read_ppm(self.data) if self.format == "PPM" else self._read_png(), self.orientation)
+        if size_of(picture) != self.size:
+            raise ValueError("its size differs from the size in its header")
+        return np.ascontiguousarray(picture)
+
+    def _read_png(self) -> SixteenBitArray:
         import cv2
 
         self._image.load()  # Pillow reports a truncated file, while OpenCV may return half a picture
-        data = self._source if isinstance(self._source, bytes) else self._source.read_bytes()
         log_level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
-            array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            array = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
         finally:
             cv2.utils.logging.setLogLevel(log_level)
         if array is None or array.dtype != np.uint16 or array.ndim != 3:
             raise ValueError("its 16-bit colors cannot be decoded")
         channels = [2, 1, 0, 3][: array.shape[2]]  # OpenCV returns BGR
         picture: SixteenBitArray = array.astype(np.uint16, copy=False)[..., channels]
-        if self.format == "PNG":  # OpenCV has already turned a TIFF upright
-            picture = upright_pixels(picture, self.orientation)
-        if size_of(picture) != self.size:
-            raise ValueError("its size differs from the size in its header")
-        return np.ascontiguousarray(picture)
+        return picture
 
 
 def has_sixteen_bit_color(image: Image.Image) -> bool:
-    """Return True if an opened file has color with 16 bits per channel that OpenCV decodes correctly."""
+    """Return True if an opened PNG or PPM has color with 16 bits per channel."""
     if image.mode not in ("RGB", "RGBA"):
         return False
-    if image.format == "PNG":
-        return any("16" in str(tile[3]) for tile in getattr(image, "tile", []))
-    if image.format != "TIFF":
-        return False
-    tags: Any = getattr(image, "tag_v2", {})
-    return (
-        set(tags.get(BITS_PER_SAMPLE, ())) == {16}
-        and tags.get(PHOTOMETRIC) == 2
-        and tags.get(PLANAR_CONFIGURATION, 1) == 1  # OpenCV garbles channels that are stored separately
-        and set(tags.get(SAMPLE_FORMAT, (1,))) == {1}
-        and image.info.get("compression") in OPENCV_TIFF_COMPRESSIONS
-    )
+    arguments = [tile[3] for tile in getattr(image, "tile", [])]
+    if image.format == "PPM":  # the mode and the value of white, unless that is 255
+        return any(isinstance(argument, tuple) and argument[-1] > 255 for argument in arguments)
+    return image.format == "PNG" and any("16" in str(argument) for argument in arguments)
 
 
 def _bit_depth(image: Image.Image, data: bytes) -> int:

@@ -10,12 +10,8 @@ from PIL import Image, JpegImagePlugin
 from autocrop.images.containers import webp_is_lossless
 
 OPENCV_TIFF_COMPRESSIONS = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "tiff_deflate": 8, "packbits": 32773}
-"""TIFF compressions that OpenCV reads and writes: Pillow's names and OpenCV's numbers."""
+"""TIFF compressions that OpenCV writes: Pillow's names and OpenCV's numbers."""
 LOSSY_TIFF_COMPRESSIONS = ("jpeg", "tiff_jpeg", "webp")
-EXTRA_SAMPLES = 338
-"""TIFF tag that says what a fourth channel means."""
-UNASSOCIATED_ALPHA = 2
-"""Value of :data:`EXTRA_SAMPLES` for transparency with which the colors have not been multiplied."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,6 @@ class Encoding:
     """True for a JPEG that stores RGB rather than YCbCr."""
     compression: str = ""
     """Pillow's name of a TIFF's compression."""
-    extra_samples: int = UNASSOCIATED_ALPHA
 
     @classmethod
     def of_file(cls, image: Image.Image, data: bytes = b"") -> Encoding:
@@ -48,27 +43,38 @@ class Encoding:
         """
         info = image.info
         if image.format in ("JPEG", "MPO"):
+            rgb = image.mode == "RGB" and _stores_rgb(image)
             return cls(
                 "JPEG",
                 image.mode,
                 quantization=getattr(image, "quantization", None),
-                subsampling=_subsampling(image),
+                subsampling=0 if rgb else _subsampling(image),  # libjpeg writes RGB only without subsampling
                 progressive=bool(info.get("progressive")),
-                rgb=image.mode == "RGB" and info.get("adobe_transform") == 0,
+                rgb=rgb,
             )
         if image.format == "TIFF":
             compression = str(info.get("compression", ""))
-            extra = getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES, (UNASSOCIATED_ALPHA,))
             return cls(
                 "TIFF",
                 image.mode,
                 lossless=compression not in LOSSY_TIFF_COMPRESSIONS,
                 compression=compression,
-                extra_samples=extra[0] if isinstance(extra, tuple) and extra else UNASSOCIATED_ALPHA,
             )
         if image.format == "WEBP":
             return cls("WEBP", image.mode, webp_is_lossless(data))
         return cls(image.format, image.mode, image.format not in ("AVIF", "HEIF", "JPEG2000"))
+
+
+def _stores_rgb(image: Image.Image) -> bool:
+    """Return True if a JPEG of three components stores RGB rather than YCbCr, by the rules of libjpeg.
+
+    JFIF means YCbCr whatever else the file says; then Adobe's segment counts, and then the names of the components.
+    """
+    if "jfif" in image.info:
+        return False
+    if "adobe_transform" in image.info:
+        return bool(image.info["adobe_transform"] == 0)
+    return [layer[0] for layer in getattr(image, "layer", [])] == [ord(letter) for letter in "RGB"]
 
 
 def _subsampling(image: Image.Image) -> int:

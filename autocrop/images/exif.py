@@ -1,119 +1,39 @@
 """Edit EXIF in place: update what a crop invalidates and leave every other byte where it is.
 
 Rewriting the directories would move the maker notes, which contain offsets that only the camera's maker understands.
-The layout is described in TIFF 6.0 and in EXIF 2.32 (CIPA DC-008), sections 4.5 and 4.6.
+Every edit is checked: if any other tag were to change, less is edited.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
+from autocrop.images.exif_block import PREFIX, Directory, Entry, ExifBlock
 from autocrop.images.orientation import ORIENTATION
-from autocrop.images.tiff import EXIF_IFD, LONG, SHORT
+from autocrop.images.tiff import EXIF_IFD, LONG, SHORT, TYPE_SIZES
+
+__all__ = ["PREFIX", "orientation_of", "orientation_only", "update_for_crop", "without_orientation"]
 
 WIDTH, HEIGHT = 0x0100, 0x0101
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
 SUBJECT_TAGS = {0x9214, 0xA214}
 """SubjectArea and SubjectLocation, in pixels of the uncropped photo."""
-THUMBNAIL_TAGS = {0x0201: 0x0202, 0x0111: 0x0117}
-"""Tags with the offset of a thumbnail, and the tags with its length: JPEG and uncompressed."""
-PREFIX = b"Exif\0\0"
-"""Bytes that precede EXIF in a JPEG."""
+EDITED_TAGS = {ORIENTATION, WIDTH, HEIGHT, EXIF_WIDTH, EXIF_HEIGHT, *SUBJECT_TAGS}
+"""Tags that an update may change or remove."""
+JPEG_THUMBNAIL = (0x0201, 0x0202)
+RAW_THUMBNAIL = (0x0111, 0x0117)
+"""Tags with the offset and the length of a thumbnail: JPEG and uncompressed."""
+JPEG_START = b"\xff\xd8"
+BYTES_PER_PIXEL = (1, 2, 3)
+"""Of an uncompressed thumbnail: gray, YCbCr with half the colors, RGB or YCbCr."""
+SUBJECT_NOTE = "the position of the subject in EXIF is left out"
+KEPT_NOTE = (
+    "the layout of EXIF is unusual: its thumbnail and the position of the subject still show the uncropped photo"
+)
 
 
-class Entry(NamedTuple):
-    """One field of a directory."""
-
-    position: int
-    """Position of its twelve bytes in the EXIF data."""
-    tag: int
-    type: int
-    value_count: int
-
-
-class ExifEditor:
-    """EXIF data that can be changed in place.
-
-    Args:
-        exif: EXIF data, with or without the prefix that it has in a JPEG.
-
-    Raises:
-        ValueError: The data is not EXIF.
-    """
-
-    def __init__(self, exif: bytes) -> None:
-        self.data = bytearray(exif.removeprefix(PREFIX))
-        order = {b"II": "<", b"MM": ">"}.get(bytes(self.data[:2]))
-        if order is None:
-            raise ValueError("EXIF without a byte order")
-        self._order = order
-        self.first_directory = self._read_number("I", 4)
-
-    def _read_number(self, code: str, position: int) -> int:
-        try:
-            return int(struct.unpack_from(self._order + code, self.data, position)[0])
-        except struct.error as error:
-            raise ValueError("EXIF that ends too early") from error
-
-    def entries(self, directory: int) -> Iterator[Entry]:
-        """Yield the fields of the directory at position *directory*."""
-        for number in range(self._read_number("H", directory)):
-            position = directory + 2 + 12 * number
-            yield Entry(
-                position,
-                self._read_number("H", position),
-                self._read_number("H", position + 2),
-                self._read_number("I", position + 4),
-            )
-
-    def next_link(self, directory: int) -> int:
-        """Return the position of the link to the next directory."""
-        return directory + 2 + 12 * self._read_number("H", directory)
-
-    def value(self, entry: Entry) -> int:
-        """Return the first value of a field of integers, or an offset."""
-        return self._read_number("H" if entry.type == SHORT else "I", entry.position + 8)
-
-    def set_value(self, entry: Entry, value: int) -> None:
-        """Replace the value of a field by one integer."""
-        kind = SHORT if entry.type == SHORT and value < 1 << 16 else LONG
-        packed = struct.pack(self._order + ("H" if kind == SHORT else "I"), value).ljust(4, b"\0")
-        struct.pack_into(self._order + "HHI4s", self.data, entry.position, entry.tag, kind, 1, packed)
-
-    def remove_fields(self, directory: int, tags: set[int]) -> None:
-        """Remove fields from a directory. The other fields move up inside it; the values they point to stay."""
-        end = self.next_link(directory) + 4
-        entries = list(self.entries(directory))
-        remaining = [bytes(self.data[e.position : e.position + 12]) for e in entries if e.tag not in tags]
-        body = struct.pack(self._order + "H", len(remaining)) + b"".join(remaining) + bytes(self.data[end - 4 : end])
-        self.data[directory:end] = body.ljust(end - directory, b"\0")
-
-    def remove_thumbnail(self) -> None:
-        """Unlink the second directory, and overwrite it and the thumbnails that it points to with zeros."""
-        link = self.next_link(self.first_directory)
-        second = self._read_number("I", link) if link + 4 <= len(self.data) else 0
-        self.data[link : link + 4] = bytes(4)[: max(0, len(self.data) - link)]
-        if not 0 < second < len(self.data) - 2:
-            return
-        entries = {entry.tag: entry for entry in self.entries(second)}
-        for offset_tag, length_tag in THUMBNAIL_TAGS.items():
-            if offset_tag in entries and length_tag in entries and entries[offset_tag].value_count == 1:
-                self._erase(self.value(entries[offset_tag]), self.value(entries[length_tag]))
-        self._erase(second, self.next_link(second) + 4 - second)
-
-    def _erase(self, start: int, length: int) -> None:
-        end = min(start + length, len(self.data))
-        if not 8 <= start < end:
-            return
-        if end == len(self.data):
-            del self.data[start:]  # the usual case: cameras write the thumbnail last
-        else:
-            self.data[start:end] = bytes(end - start)
-
-
-def update_for_crop(exif: bytes, size: tuple[int, int], upright: bool) -> bytes:
+def update_for_crop(exif: bytes, size: tuple[int, int], upright: bool) -> tuple[bytes, list[str]]:
     """Update EXIF for a crop: set size and orientation, remove the thumbnail and the position of the subject.
 
     Args:
@@ -121,27 +41,143 @@ def update_for_crop(exif: bytes, size: tuple[int, int], upright: bool) -> bytes:
         size: (width, height) of the crop as it is stored.
         upright: True if the crop is stored upright, False if it keeps the photo's orientation tag.
 
+    Returns:
+        The updated EXIF, and notes for the user about what was removed or could not be updated.
+
     Raises:
         ValueError: The EXIF data is damaged.
     """
-    editor = ExifEditor(exif)
-    editor.remove_thumbnail()
-    for entry in list(editor.entries(editor.first_directory)):
-        if entry.tag == ORIENTATION and upright:
-            editor.set_value(entry, 1)
-        elif entry.tag in (WIDTH, HEIGHT):
-            editor.set_value(entry, size[entry.tag == HEIGHT])
-        elif entry.tag == EXIF_IFD:
-            _update_exif_directory(editor, editor.value(entry), size)
-    return bytes(editor.data)
+    original = ExifBlock(exif)
+
+    def update_everything(block: ExifBlock) -> None:
+        _remove_thumbnail(block)
+        _update_values(block, size, upright)
+        for directory in block.directories:
+            if any(entry.tag in SUBJECT_TAGS for entry in directory.entries):
+                _remove_fields(block, directory, SUBJECT_TAGS)
+
+    def update_values(block: ExifBlock) -> None:
+        _update_values(block, size, upright)
+
+    has_subject = any(entry.tag in SUBJECT_TAGS for directory in original.directories for entry in directory.entries)
+    edited = _edit(original, update_everything)
+    if edited is not None:
+        return edited, [SUBJECT_NOTE] if has_subject else []
+    edited = _edit(original, update_values)
+    if edited is not None:
+        return edited, [KEPT_NOTE]
+    raise ValueError("EXIF that cannot be edited in place")
 
 
-def _update_exif_directory(editor: ExifEditor, directory: int, size: tuple[int, int]) -> None:
-    for entry in list(editor.entries(directory)):
-        if entry.tag in (EXIF_WIDTH, EXIF_HEIGHT):
-            editor.set_value(entry, size[entry.tag == EXIF_HEIGHT])
-    if any(entry.tag in SUBJECT_TAGS for entry in editor.entries(directory)):
-        editor.remove_fields(directory, SUBJECT_TAGS)
+def _edit(original: ExifBlock, change: Callable[[ExifBlock], None]) -> bytes | None:
+    """Return a copy of a block with a change; None if the change affects a tag that it must not affect."""
+    try:
+        block = ExifBlock(bytes(original.data))
+        change(block)
+        edited = bytes(block.data)
+        if ExifBlock(edited).content(EDITED_TAGS) == original.content(EDITED_TAGS):
+            return edited
+    except ValueError:  # the edited block cannot be read any more
+        pass
+    return None
+
+
+def _update_values(block: ExifBlock, size: tuple[int, int], upright: bool) -> None:
+    for directory in block.directories:
+        for entry in directory.entries:
+            if directory.tag == 0 and entry.tag == ORIENTATION and upright:
+                _set_value(block, entry, 1)
+            elif directory.tag == 0 and entry.tag in (WIDTH, HEIGHT):
+                _set_value(block, entry, size[entry.tag == HEIGHT])
+            elif directory.tag == EXIF_IFD and entry.tag in (EXIF_WIDTH, EXIF_HEIGHT):
+                _set_value(block, entry, size[entry.tag == EXIF_HEIGHT])
+
+
+def _set_value(block: ExifBlock, entry: Entry, value: int) -> None:
+    """Replace the value of a field by one integer."""
+    kind = SHORT if entry.type == SHORT and value < 1 << 16 else LONG
+    packed = block.pack("H" if kind == SHORT else "I", value).ljust(4, b"\0")
+    block.data[entry.position : entry.position + 12] = block.pack("HHI", entry.tag, kind, 1) + packed
+
+
+def _remove_fields(block: ExifBlock, directory: Directory, tags: set[int]) -> None:
+    """Remove fields from a directory. The other fields move up inside it; the values they point to stay."""
+    end = directory.end
+    if directory.is_whole and end + 4 <= len(block.data) and not block.is_used(end, end + 4):
+        link, end = bytes(block.data[end : end + 4]), end + 4
+    else:  # the directory ends with its fields
+        link = bytes(4)
+    remaining = [
+        bytes(block.data[entry.position : entry.position + 12]) for entry in directory.entries if entry.tag not in tags
+    ]
+    body = block.pack("H", len(remaining)) + b"".join(remaining) + link
+    size = end - directory.position
+    block.data[directory.position : end] = body[:size].ljust(size, b"\0")
+
+
+def _remove_thumbnail(block: ExifBlock) -> None:
+    """Clear the link to the thumbnail's directory, and overwrite that directory and the thumbnail with zeros.
+
+    Bytes that belong to another directory or value are not touched.
+    """
+    link = block.link()
+    if link is None:
+        return
+    position = block.number("I", link)
+    second = None if block.is_used(position, position + 2) else _thumbnail_directory(block, position)
+    if second is None and not block.is_used(position, position + 2):
+        return  # whatever lies behind the fields, it is not a link
+    block.data[link : link + 4] = bytes(4)
+    if second is None:
+        return
+    spans = [(second.position, second.end + 4), *_thumbnails(block, second)]
+    for start, end in sorted(spans, reverse=True):
+        _erase(block, start, end)
+
+
+def _thumbnail_directory(block: ExifBlock, position: int) -> Directory | None:
+    """Return the directory at a position if its fields look like those of a thumbnail."""
+    directory = block.directory(position)
+    if directory is None or not directory.entries:
+        return None
+    if all(entry.type in TYPE_SIZES for entry in directory.entries):
+        return directory
+    return directory if JPEG_THUMBNAIL[0] in {entry.tag for entry in directory.entries} else None
+
+
+def _thumbnails(block: ExifBlock, directory: Directory) -> list[tuple[int, int]]:
+    """Return (start, end) of each thumbnail. An offset may be stale, so that something else lies there."""
+    values = {entry.tag: block.value(entry) for entry in directory.entries if entry.value_count == 1}
+    thumbnails = []
+    start, length = (values.get(tag, 0) for tag in JPEG_THUMBNAIL)
+    if block.data[start : start + 2] == JPEG_START:
+        thumbnails.append((start, start + length))
+    start, length = (values.get(tag, 0) for tag in RAW_THUMBNAIL)
+    area = values.get(WIDTH, 0) * values.get(HEIGHT, 0)
+    if length and length in [area * size for size in BYTES_PER_PIXEL]:
+        thumbnails.append((start, start + length))
+    return thumbnails
+
+
+def _erase(block: ExifBlock, start: int, end: int) -> None:
+    """Overwrite bytes with zeros up to the next directory or value; cut them off at the end of the block."""
+    if block.is_used(start, start + 1):
+        return
+    end = min([end, len(block.data), *(span_start for span_start, _ in block.spans if span_start > start)])
+    if end == len(block.data):
+        del block.data[start:]  # the usual case: cameras write the thumbnail last
+    elif start < end:
+        block.data[start:end] = bytes(end - start)
+
+
+def orientation_of(exif: bytes) -> int:
+    """Return the orientation in EXIF, 1 to 8. It is 1 if EXIF does not say, or is too damaged to be read."""
+    try:
+        block = ExifBlock(exif)
+    except ValueError:
+        return 1
+    values = [block.value(entry) for entry in block.directories[0].entries if entry.tag == ORIENTATION]
+    return values[-1] if values and 1 <= values[-1] <= 8 else 1
 
 
 def without_orientation(exif: bytes) -> bytes:
@@ -150,9 +186,10 @@ def without_orientation(exif: bytes) -> bytes:
     Raises:
         ValueError: The EXIF data is damaged.
     """
-    editor = ExifEditor(exif)
-    editor.remove_fields(editor.first_directory, {ORIENTATION})
-    return bytes(editor.data)
+    block = ExifBlock(exif)
+    if any(entry.tag == ORIENTATION for entry in block.directories[0].entries):
+        _remove_fields(block, block.directories[0], {ORIENTATION})
+    return bytes(block.data)
 
 
 def orientation_only(orientation: int) -> bytes:

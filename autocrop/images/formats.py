@@ -66,7 +66,7 @@ def format_of(path: Path) -> str:
     file_format = Image.registered_extensions().get(suffix)
     if file_format is None or file_format not in Image.SAVE:
         raise PhotoError(f"'{path.suffix}' is not a format that autocrop can write. Use .jpg, .png, .webp or .tif.")
-    return file_format
+    return "JPEG" if file_format == "MPO" else file_format  # an MPO of one picture is a JPEG
 
 
 def is_picture_name(path: Path) -> bool:

@@ -7,6 +7,7 @@ MCUs (minimum coded units), which are 8 or 16 pixels wide and high. The right an
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -22,6 +23,22 @@ Grid = tuple[int, int]
 INSTALL_HINT = (
     "pip install 'autocrop-photo[lossless]', or install jpegtran (Debian: libjpeg-turbo-progs, Homebrew: jpeg-turbo)."
 )
+
+
+END_MARKER = b"\xff\xd9"
+EXTRANEOUS_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+"""libjpeg's warning about bytes between the picture and the end marker."""
+UNKNOWN_JFIF = "unknown JFIF revision number"
+"""Part of libjpeg's warning about a version of JFIF that does not exist."""
+KNOWN_JFIF = b"JFIF\0\1\1"
+"""First bytes of a JFIF segment of version 1.01."""
+HARMLESS_WARNING = re.compile(
+    r"Corrupt JPEG data: \d+ extraneous bytes before marker|Warning: unknown JFIF revision number"
+    r"|Unknown Adobe color transform code|Inconsistent progression sequence|Invalid SOS parameters for sequential JPEG"
+)
+"""libjpeg's warnings about files whose picture is complete."""
+WARNING = 2
+"""Exit status of jpegtran after a warning."""
 
 
 def grid_of(image: Image.Image) -> Grid:
@@ -89,7 +106,17 @@ def crop_jpeg(data: bytes, box: PixelBox, progressive: bool) -> bytes:
             )
         )
     except RuntimeError as error:
-        raise ValueError(str(error)) from error
+        message = str(error)
+        extraneous = EXTRANEOUS_BYTES.search(message)
+        if extraneous and data.endswith(END_MARKER):
+            count = len(END_MARKER) + int(extraneous[1])
+            return crop_jpeg(data[:-count] + END_MARKER, box, progressive)
+        if UNKNOWN_JFIF in message and data[6:13] != KNOWN_JFIF:
+            return crop_jpeg(data[:6] + KNOWN_JFIF + data[13:], box, progressive)
+        # jpegtran crops some kinds that turbojpeg does not, and distinguishes warnings from errors.
+        if shutil.which("jpegtran"):
+            return _crop_with_jpegtran(data, box, progressive)
+        raise ValueError(message) from error
 
 
 def _crop_with_jpegtran(data: bytes, box: PixelBox, progressive: bool) -> bytes:
@@ -100,8 +127,9 @@ def _crop_with_jpegtran(data: bytes, box: PixelBox, progressive: bool) -> bytes:
     area = f"{right - left}x{bottom - top}+{left}+{top}"
     mode = "-progressive" if progressive else "-optimize"
     process = subprocess.run([program, "-copy", "none", mode, "-crop", area], input=data, capture_output=True)
-    # Status 2 means a warning, and must fail, too: jpegtran fills the rest of a truncated file with gray.
-    if process.returncode:
-        message = process.stderr.decode(errors="replace").strip()
+    message = process.stderr.decode(errors="replace").strip()
+    is_harmless = process.returncode == WARNING and all(HARMLESS_WARNING.match(line) for line in message.splitlines())
+    # Other warnings must fail, too: jpegtran fills the rest of a truncated file with gray.
+    if process.returncode and not is_harmless:
         raise ValueError(message or f"jpegtran failed with status {process.returncode}")
     return process.stdout

@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from autocrop.images import exif, photoshop, xmp
+from autocrop.images.color import Cicp
 from autocrop.images.containers import Chunk
 
 TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_ICC = 700, 33723, 34377, 34675
@@ -45,8 +46,12 @@ class Metadata:
     """JFIF's unit and resolution: five bytes."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in dots per inch."""
+    cicp: Cicp | None = None
+    """Code points of the color of an AVIF, HEIC or PNG; they take precedence over a PNG's profile."""
     chunks: tuple[Chunk, ...] = ()
     """PNG chunks for resolution, color and text that no other field covers."""
+    attachments: tuple[str, ...] = ()
+    """Notes for the user about further pictures and films in the file, which no crop has."""
     notes: tuple[str, ...] = ()
     """Notes for the user about metadata that could not be kept."""
 
@@ -55,6 +60,7 @@ class Metadata:
         return Metadata(
             exif=exif.orientation_only(orientation) if orientation != 1 else b"",
             icc=self.icc,
+            cicp=self.cicp,
             density=self.density,
             dpi=self.dpi,
             chunks=tuple(chunk for chunk in self.chunks if chunk[0] in (*COLOR_CHUNKS, RESOLUTION_CHUNK)),
@@ -70,15 +76,20 @@ class Metadata:
         new_exif, new_xmp, notes = b"", b"", [*self.notes]
         if self.exif:
             try:
-                new_exif = exif.update_for_crop(self.exif, size, upright)
+                new_exif, exif_notes = exif.update_for_crop(self.exif, size, upright)
+                notes += exif_notes
             except ValueError:
                 notes.append("EXIF is left out, because it is damaged")
         if self.xmp:
             try:
                 new_xmp, xmp_notes = xmp.update_for_crop(self.xmp, size, upright)
                 notes += xmp_notes
+            except xmp.TooLargeError:
+                notes.append("XMP is left out, because it has too many elements")
             except ValueError:
                 notes.append("XMP is left out, because it is damaged")
+        if photoshop.is_damaged(self.photoshop):
+            notes.append("some of Photoshop's resources, which hold IPTC, are left out, because they are damaged")
         return dataclasses.replace(
             self,
             exif=new_exif,
@@ -90,7 +101,7 @@ class Metadata:
     def without_color_space(self) -> Metadata:
         """Return the metadata without its description of colors, for a picture in another color space."""
         return dataclasses.replace(
-            self, icc=b"", chunks=tuple(chunk for chunk in self.chunks if chunk[0] not in COLOR_CHUNKS)
+            self, icc=b"", cicp=None, chunks=tuple(chunk for chunk in self.chunks if chunk[0] not in COLOR_CHUNKS)
         )
 
     @property

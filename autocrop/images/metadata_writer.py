@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import ImageCms
 
-from autocrop.images import exif, photoshop, tiff
+from autocrop.images import exif, photoshop, tiff, xmp
 from autocrop.images.containers import APP1, APP2, APP13, COM, MAX_SEGMENT, Chunk, Segment, insert_segments
 from autocrop.images.metadata import (
     NON_EXIF_TAGS,
@@ -22,9 +22,8 @@ from autocrop.images.metadata import (
     Metadata,
 )
 
-XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_HEADER = b"ICC_PROFILE\0"
-"""First bytes of the JPEG segments that hold XMP and parts of an ICC profile."""
+"""First bytes of the JPEG segments that hold parts of an ICC profile."""
 MAX_ICC_PARTS = 255
 """JPEG segments that one ICC profile may fill: they are numbered with one byte."""
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
@@ -46,7 +45,7 @@ def add_to_jpeg(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     """
     segments: list[Segment] = []
     notes: list[str] = []
-    for name, header, body in (("EXIF", exif.PREFIX, metadata.exif), ("XMP", XMP_HEADER, metadata.xmp)):
+    for name, header, body in (("EXIF", exif.PREFIX, metadata.exif), ("XMP", xmp.JPEG_HEADER, metadata.xmp)):
         if len(header) + len(body) > MAX_SEGMENT:
             notes.append(f"{name} is left out, because it is too long for a JPEG")
         elif body:
@@ -54,8 +53,8 @@ def add_to_jpeg(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     parts = _split(metadata.icc, MAX_SEGMENT - len(ICC_HEADER) - 2)
     if len(parts) <= MAX_ICC_PARTS:
         segments += [(APP2, ICC_HEADER + bytes((n, len(parts))) + part) for n, part in enumerate(parts, 1)]
-    parts = _split(metadata.photoshop, MAX_SEGMENT - len(photoshop.JPEG_HEADER))
-    segments += [(APP13, photoshop.JPEG_HEADER + part) for part in parts]
+    parts = _split(metadata.photoshop, MAX_SEGMENT - len(photoshop.JPEG_HEADERS[0]))
+    segments += [(APP13, photoshop.JPEG_HEADERS[0] + part) for part in parts]
     if metadata.comment:
         segments.append((COM, metadata.comment[:MAX_SEGMENT]))
     data = insert_segments(data, segments)
@@ -78,6 +77,8 @@ def to_png_chunks(metadata: Metadata) -> list[Chunk]:
         if b"iCCP" not in kinds:
             profile = _profile_name(metadata.icc) + b"\0\0" + zlib.compress(metadata.icc, 9)
             chunks.insert(0, (b"iCCP", profile))
+    if metadata.cicp and b"cICP" not in kinds and not metadata.cicp.is_srgb and max(metadata.cicp) < 256:
+        chunks.append((b"cICP", bytes((*metadata.cicp, 0, 1))))  # RGB rather than YCbCr, full range
     if metadata.dpi and RESOLUTION_CHUNK not in kinds:
         per_meter = [round(value / METERS_PER_INCH) for value in metadata.dpi]
         chunks.append((RESOLUTION_CHUNK, struct.pack(">IIB", *per_meter, 1)))
@@ -134,5 +135,7 @@ def to_pillow_options(metadata: Metadata, file_format: str) -> dict[str, Any]:
     exif_data = metadata.exif
     if file_format == "AVIF" and exif_data:
         exif_data = exif.without_orientation(exif_data)  # Pillow would rewrite all of EXIF to remove the tag
-    options = {"exif": exif_data, "xmp": metadata.xmp, "icc_profile": metadata.icc}
+    options: dict[str, Any] = {"exif": exif_data, "xmp": metadata.xmp, "icc_profile": metadata.icc}
+    if file_format == "HEIF" and metadata.cicp and not metadata.icc:
+        options |= {"color_primaries": metadata.cicp.primaries, "transfer_characteristics": metadata.cicp.transfer}
     return {name: value for name, value in options.items() if value}

@@ -27,6 +27,15 @@ def upright_pixels(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return array.swapaxes(0, 1) if orientation in SIDEWAYS else array
 
 
+def stored_pixels(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn upright pixels ``[h, w, ...]`` as they are stored, the inverse of :func:`upright_pixels`; returns a view."""
+    if orientation in SIDEWAYS:
+        array = array.swapaxes(0, 1)
+    if orientation in MIRRORED_Y:
+        array = array[::-1]
+    return array[:, ::-1] if orientation in MIRRORED_X else array
+
+
 def to_stored(box: PixelBox, width: int, height: int, orientation: int) -> PixelBox:
     """Convert a box from pixels of the upright photo to pixels of the stored one.
 

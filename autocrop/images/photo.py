@@ -17,12 +17,15 @@ from autocrop.images.decoding import Decoder, PillowDecoder
 from autocrop.images.files import write_atomically
 from autocrop.images.formats import LOSSLESS_FORMATS, check_sides, format_of
 from autocrop.images.limits import MAX_PIXELS, pillow_limit
+from autocrop.images.metadata_reader import orientation_of
 from autocrop.images.metadata_writer import add_to_jpeg
 from autocrop.images.opening import damaged, open_decoder
 from autocrop.images.orientation import to_stored
 from autocrop.images.pixels import Picture
 from autocrop.images.saving import EncodeRequest, encode
 from autocrop.images.sidecar import CropSettings, write_crop
+from autocrop.images.turned import turned_by_sidecar
+from autocrop.images.verification import check_encoded
 
 MIN_SIDE = 32
 """Shortest side in pixels of a photo that can be cropped. Smaller pictures leave no room for composition."""
@@ -114,6 +117,7 @@ class Photo:
         metadata = metadata.stripped() if strip else metadata.for_crop(size, upright=True)
         try:
             encoded = encode(EncodeRequest(picture, file_format, metadata, self._decoder.encoding, quality))
+            check_encoded(encoded.data, file_format, size)
         except Exception as error:  # encoders raise all kinds of exceptions
             raise PhotoError(
                 f"{self.name} cannot be written as {file_format} ({error}). Try another format."
@@ -136,7 +140,8 @@ class Photo:
     @functools.cached_property
     def grid(self) -> lossless.Grid:
         """(width, height) in pixels of the blocks in which a JPEG is stored; lossless crops begin on this grid."""
-        with Image.open(io.BytesIO(self._decoder.data), formats=("JPEG",)) as image:
+        file = io.BytesIO(self._decoder.data)
+        with pillow_limit(self.width * self.height), Image.open(file, formats=("JPEG",)) as image:
             return lossless.grid_of(image)
 
     def snap_to_grid(self, box: PixelBox, keep_size: bool) -> PixelBox:
@@ -178,6 +183,7 @@ class Photo:
         try:
             data = lossless.crop_jpeg(self._decoder.data, stored, self._decoder.encoding.progressive)
             data, notes = add_to_jpeg(data, metadata)
+            check_encoded(data, "JPEG", size)
         except ValueError as error:
             raise PhotoError(f"{self.name} cannot be cropped losslessly ({error}). Leave --lossless out.") from error
         write_atomically(target, data, like=self._path)
@@ -204,6 +210,10 @@ class Photo:
             )
         if file_format not in (*LOSSLESS_FORMATS, self.format):
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")
+
+    def turned_by_sidecar(self, sidecar: bytes) -> Photo:
+        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if it has one."""
+        return Photo(turned_by_sidecar(self._decoder, sidecar), self.name, self._path)
 
     def sidecar(self, box: PixelBox, existing: bytes | None = None) -> bytes:
         """Return an XMP sidecar that tells Lightroom and Camera Raw to crop the photo to *box*.
@@ -251,4 +261,6 @@ def photo_from_memory(image: Image.Image | NDArray[np.uint8]) -> Photo:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise PhotoError(f"An array must be RGB, uint8 [h, w, 3]; got {image.dtype} {list(image.shape)}.")
         image = Image.fromarray(image)
+    elif orientation_of(image) != 1:
+        image = image.copy()  # the decoder turns it upright
     return Photo(PillowDecoder(image), getattr(image, "filename", "") or "the picture")

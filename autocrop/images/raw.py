@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from autocrop.errors import PhotoError
@@ -15,9 +17,13 @@ from autocrop.images.limits import too_large
 from autocrop.images.metadata import Metadata
 from autocrop.images.orientation import SIDEWAYS
 from autocrop.images.pixels import SixteenBitArray
+from autocrop.images.raw_structure import check_complete
 
-ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
-"""EXIF orientation for each value of LibRaw's ``flip``."""
+ORIENTATION_OF_FLIP = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+"""EXIF orientation for each value of LibRaw's ``flip``: 4 swaps the sides, then 2 and 1 mirror vertically and
+horizontally."""
+REASONS = {"Input/output error": "its end is missing", "Data corrupted": "its sensor data is damaged"}
+"""LibRaw's messages for damaged files, in plain words."""
 MAKER_NOTE = 37500
 TIFF_SIGNATURES = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0"}
 """Raw formats of Olympus and Panasonic, which are TIFF files except for their first four bytes."""
@@ -50,26 +56,39 @@ class RawDecoder:
             self._raw = rawpy.imread(str(source) if isinstance(source, Path) else io.BytesIO(source))
             sizes = self._raw.sizes
         except rawpy.LibRawError as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise PhotoError(f"{name} is not a raw photo that LibRaw can read ({reason}).") from error
+            raise PhotoError(f"{name} is not a raw photo that LibRaw can read ({_reason(error)}).") from error
         size = sizes.width, sizes.height
         if max(sizes.width * sizes.height, sizes.raw_width * sizes.raw_height) > max_pixels:
             raise too_large(name, size, max_pixels)
         self.orientation = ORIENTATION_OF_FLIP.get(sizes.flip, 1)
         self.size = size[::-1] if self.orientation in SIDEWAYS else size
         self.encoding = Encoding(None, "RGB")
-        self.metadata = _read_metadata(source)
+        content = source.read_bytes() if isinstance(source, Path) else source
+        content = TIFF_SIGNATURES.get(content[:4], content[:4]) + content[4:]
+        try:
+            check_complete(content)
+        except ValueError as error:
+            raise PhotoError(f"{name} is damaged or cut short ({error}). Get a new copy from its source.") from error
+        self.metadata = _read_metadata(content)
 
     def decode_preview(self) -> Image.Image:
         """Decode at half the size, which needs no demosaicing; see :class:`autocrop.images.decoding.Decoder`."""
-        return Image.fromarray(self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
+        return Image.fromarray(self._develop(half_size=True, output_bps=8))
 
     def decode(self) -> SixteenBitArray:
         """Decode to sRGB with 16 bits per channel; see :class:`autocrop.images.decoding.Decoder`."""
-        array = self._raw.postprocess(use_camera_wb=True, output_bps=16)
+        array = self._develop(output_bps=16)
         if (array.shape[1], array.shape[0]) != self.size:
             raise ValueError("its size differs from the size in its header")
         return np.ascontiguousarray(array)
+
+    def _develop(self, **options: Any) -> NDArray[Any]:
+        import rawpy
+
+        try:
+            return np.asarray(self._raw.postprocess(use_camera_wb=True, **options))
+        except rawpy.LibRawError as error:
+            raise ValueError(_reason(error)) from error
 
     @property
     def notes(self) -> list[str]:
@@ -77,13 +96,19 @@ class RawDecoder:
         return []
 
 
-def _read_metadata(source: Path | bytes) -> Metadata:
+def _reason(error: Exception) -> str:
+    """Return the message of an exception of rawpy, which may be bytes."""
+    message = error.args[0] if error.args else ""
+    text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+    return REASONS.get(text, text)
+
+
+def _read_metadata(content: bytes) -> Metadata:
     """Read EXIF and XMP from raw formats that are built like TIFF, as most are. Other formats yield no metadata."""
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
-        order, directory = tiff.read(io.BytesIO(TIFF_SIGNATURES.get(data[:4], data[:4]) + data[4:]))
-        # The offsets in a maker note are valid only in the raw file, and it may contain a whole preview.
-        directory.get(tiff.EXIF_IFD, tiff.Value(tiff.LONG)).directory.pop(MAKER_NOTE, None)
-        return metadata_reader.from_directory(order, directory)
-    except (ValueError, OSError):
+        order, directory = tiff.read(io.BytesIO(content))
+    except ValueError:
         return Metadata()
+    # The offsets in a maker note are valid only in the raw file, and it may contain a whole preview.
+    directory.get(tiff.EXIF_IFD, tiff.Value(tiff.LONG)).directory.pop(MAKER_NOTE, None)
+    return metadata_reader.from_directory(order, directory)

@@ -15,20 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autocrop.images import metadata_writer, tiff
+from autocrop.images import color_of_output, isobmff, metadata_writer, tiff
 from autocrop.images.containers import insert_chunks
-from autocrop.images.encoding import EXTRA_SAMPLES, OPENCV_TIFF_COMPRESSIONS, Encoding
+from autocrop.images.encoding import OPENCV_TIFF_COMPRESSIONS, Encoding
 from autocrop.images.formats import SIXTEEN_BIT_FORMATS
 from autocrop.images.metadata import Metadata
 from autocrop.images.pixels import (
     Picture,
     as_8_bit,
     as_rgb,
-    color_space,
     has_transparency,
     mode_of,
+    scaled_to_16_bit,
     sixteen_bit_as_array,
+    size_of,
+    with_alpha_channel,
 )
+from autocrop.images.tiff_layout import EXTRA_SAMPLES, UNASSOCIATED_ALPHA
 
 JPEG_QUALITY, MODERN_QUALITY = 92, 90
 """Quality of JPEG, and of WebP, AVIF and HEIC, if neither the user nor the photo determines it."""
@@ -40,6 +43,15 @@ LOSSLESS_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"
 """TIFF compressions for all pictures."""
 DEFLATE = 8
 """OpenCV's number of the TIFF compression that is used if OpenCV cannot write the photo's."""
+HEVC_PRESET = "ultrafast"
+"""Preset of x265 for HEIC. For 7.5 megapixels at quality 90, it takes 1.8 s of CPU time, while libheif's default takes
+14.6 s. The file is 2 % smaller, and its PSNR is 49.1 dB instead of 49.3 dB."""
+MAX_HEVC_PIXELS, HEVC_TILE_SIDE = 142_606_336, 4096
+"""Pixels that fit into one HEVC picture (level 7.2), and the side of the tiles into which larger ones are divided."""
+OPAQUE_FORMATS = ("JPEG", "MPO", "BMP", "DIB", "PPM")
+"""Formats without transparency, or whose readers ignore it."""
+HALF_OPAQUE = 128
+"""Opacity from which a pixel of a GIF is opaque. A GIF has no partial transparency."""
 MAX_GIF_COMMENT = 255
 """Bytes that fit into one block of a GIF."""
 
@@ -74,10 +86,12 @@ def encode(request: EncodeRequest) -> EncodedFile:
     Raises:
         Exception: Encoders raise all kinds of exceptions.
     """
-    picture, notes = _convert(request)
-    metadata = request.metadata
-    if color_space(request.source.mode) != color_space(mode_of(picture)):
-        metadata = metadata.without_color_space()
+    picture, metadata, notes = color_of_output.convert_pixels(request.picture, request.metadata, request.file_format)
+    picture, mode_notes = _convert(dataclasses.replace(request, picture=picture))
+    metadata, color_notes = color_of_output.describe_pixels(
+        metadata, mode_of(picture), request.source.mode, request.file_format
+    )
+    notes += [*mode_notes, *color_notes]
     encoder = ENCODERS.get(request.file_format, _encode_other)
     with _without_pillow_metadata(picture):
         encoded = encoder(dataclasses.replace(request, picture=picture, metadata=metadata))
@@ -87,32 +101,57 @@ def encode(request: EncodeRequest) -> EncodedFile:
 def _convert(request: EncodeRequest) -> tuple[Picture, list[str]]:
     """Convert a picture to a mode that the format supports. Also return notes for the user about what is lost."""
     picture, file_format, notes = sixteen_bit_as_array(request.picture), request.file_format, []
-    if file_format == "JPEG" and has_transparency(picture):
+    if isinstance(picture, Image.Image) and picture.mode in ("I", "F") and file_format != "TIFF":
+        picture = scaled_to_16_bit(picture)
+    if file_format in OPAQUE_FORMATS and has_transparency(picture):
         notes.append("transparency is filled with white")
     if not isinstance(picture, Image.Image) and file_format not in SIXTEEN_BIT_FORMATS:
         picture = as_8_bit(picture)
-        if request.source.format in SIXTEEN_BIT_FORMATS:
+        if request.source.format is not None:  # camera raw is always reduced
             notes.append("16 bits per channel are reduced to 8; PNG and TIFF keep 16")
     if isinstance(picture, Image.Image):
         picture = _convert_mode(picture, file_format)
-        if file_format == "GIF" and picture.mode not in ("P", "L", "1"):
-            notes.append("colors are reduced to 256")
+        if file_format == "GIF":
+            picture, gif_notes = _convert_for_gif(picture)
+            notes += gif_notes
     return picture, notes
 
 
 def _convert_mode(image: Image.Image, file_format: str) -> Image.Image:
     """Convert modes that the format does not support: JPEG has no palette or alpha, WebP and AVIF no CMYK or gray."""
+    if file_format in OPAQUE_FORMATS and has_transparency(image):
+        return as_rgb(image)
+    if file_format not in ("PNG", "GIF"):  # these two store transparent colors without an alpha channel
+        image = with_alpha_channel(image)
+    if image.mode == "PA":
+        image = image.convert("RGBA")
     if file_format == "JPEG" and image.mode not in ("RGB", "L", "CMYK", "YCbCr"):
         return image.convert("L") if image.mode == "1" else as_rgb(image)
     if file_format in ("WEBP", "AVIF", "HEIF") and image.mode not in ("RGB", "RGBA"):
-        if image.mode.startswith("I") or image.mode == "F":
-            return as_rgb(image)
         return image.convert("RGBA" if has_transparency(image) else "RGB")
+    if file_format in ("PPM", "JPEG2000") and image.mode == "P":
+        return image.convert("RGB")
     if file_format not in ("JPEG", "TIFF") and image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB")
-    if image.mode == "F" and file_format != "TIFF":
-        return as_rgb(image)
     return image
+
+
+def _convert_for_gif(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Make each pixel of a picture either opaque or transparent. Also return notes for the user about what is lost."""
+    notes = []
+    if image.mode != "P" or isinstance(image.info.get("transparency"), bytes):
+        image = with_alpha_channel(image)
+    if image.mode in ("LA", "RGBA"):
+        array = np.array(image.convert("RGBA"))
+        opacity = array[..., 3]
+        if ((opacity > 0) & (opacity < 255)).any():
+            notes.append("partly transparent pixels become opaque or fully transparent")
+        array[..., 3] = np.where(opacity < HALF_OPAQUE, 0, 255)
+        array[opacity < HALF_OPAQUE] = 0  # they need a single entry of the palette
+        image = Image.fromarray(array)
+    if image.mode not in ("P", "L", "1"):
+        notes.append("colors are reduced to 256")
+    return image, notes
 
 
 @contextmanager
@@ -190,7 +229,7 @@ def _encode_tiff(request: EncodeRequest) -> EncodedFile:
         data = _encode_with_opencv(".tiff", picture, [cv2.IMWRITE_TIFF_COMPRESSION, number])
     fields = metadata_writer.to_tiff_fields(request.metadata)
     if mode_of(picture) in ("RGBA", "LA"):
-        fields[EXTRA_SAMPLES] = tiff.shorts(source.extra_samples)
+        fields[EXTRA_SAMPLES] = tiff.shorts(UNASSOCIATED_ALPHA)
     return EncodedFile(tiff.update_fields(data, fields))
 
 
@@ -201,7 +240,14 @@ def _encode_modern(request: EncodeRequest) -> EncodedFile:
     if file_format == "WEBP" and quality is None and request.source.lossless:
         # "exact" keeps the colors of transparent pixels; "quality" is the compression effort in lossless mode.
         options |= {"lossless": True, "exact": True, "quality": 80}
+    if file_format == "HEIF":
+        options["enc_params"] = {"preset": HEVC_PRESET}
+        width, height = size_of(request.picture)
+        if width * height > MAX_HEVC_PIXELS:
+            options["tile_size"] = HEVC_TILE_SIDE
     data = _encode_with_pillow(request.picture, file_format, **options)
+    if file_format == "AVIF" and metadata.cicp and not metadata.cicp.is_srgb and not metadata.icc:
+        data = isobmff.with_cicp(data, metadata.cicp)  # Pillow writes those of sRGB
     return EncodedFile(data, _iptc_notes(request))
 
 

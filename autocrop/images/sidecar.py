@@ -8,6 +8,8 @@ from autocrop.geometry.boxes import PixelBox
 from autocrop.images import xmp
 from autocrop.images.orientation import SIDEWAYS, to_stored
 
+ORIENTATIONS = frozenset("12345678")
+"""Values of tiff:Orientation."""
 EMPTY_SIDECAR = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="{xmp.RDF}">
@@ -47,6 +49,16 @@ class CropSettings:
         edges = {"CropTop": self.top, "CropLeft": self.left, "CropBottom": self.bottom, "CropRight": self.right}
         fractions = {name: f"{edge:.6f}".rstrip("0").rstrip(".") for name, edge in edges.items()}
         return {**fractions, "CropAngle": "0", "CropConstrainToWarp": "0", "HasCrop": "True"}
+
+
+def read_orientation(sidecar: bytes) -> int | None:
+    """Return the EXIF orientation by which a sidecar turns the photo; None if it does not say, or is not valid XMP."""
+    try:
+        descriptions = list(xmp.descriptions(xmp.parse(sidecar)))
+    except ValueError:
+        return None
+    texts = [xmp.property_text(description, xmp.TIFF, "Orientation") for description in descriptions]
+    return next((int(text) for text in texts if text in ORIENTATIONS), None)
 
 
 def write_crop(sidecar: bytes | None, crop: CropSettings) -> bytes:

@@ -79,12 +79,35 @@ def test_explanations_are_not_cropped(photo, tmp_path):
     assert "looks like an explanation of" in plan.early_results[0].reason
 
 
+@pytest.mark.parametrize("name", ["{label}/{stem}{rank}", "{stem}{rank}_{label}"])
+def test_ranks_after_the_photos_name_are_recognized(photo, tmp_path, name):
+    """Crops of --top are not cropped again, even of photos whose names end in numbers and of two photos of one name."""
+    shutil.copy(photo, tmp_path / "photo_1.jpg")
+    shutil.copy(photo, tmp_path / "photo.jpeg")
+    options = Options(TWO, top=2, name=name, format="jpg", output=tmp_path)
+    first = Plan.from_photos(Sources(recursive=True).find([tmp_path]), options)
+    for job in first.jobs():
+        for output in (output for task in job.tasks for output in task.outputs):
+            output.file.parent.mkdir(exist_ok=True)
+            shutil.copy(photo, output.file)
+    second = Plan.from_photos(Sources(recursive=True).find([tmp_path]), options)
+    assert [job.path.name for job in second.jobs()] == ["photo.jpeg", "photo.jpg", "photo_1.jpg"]
+    assert second.ignored[FORMER_CROP] == 12
+
+
 @given(
     stem=st.text("abcXYZ019_-. ", min_size=1).filter(lambda text: text.strip(" .")),
     label=st.one_of(st.sampled_from(["crop", "4x3", "1.91x1", "1080x1350"]), st.sampled_from(sorted(PRESETS))),
     rank=st.integers(1, 50),
     template=st.sampled_from(
-        ["{stem}_{label}{rank}", "{label}{rank}/{stem}", "{rank}{label}-{stem}", "{stem}_s{rank}"]
+        [
+            "{stem}_{label}{rank}",
+            "{label}{rank}/{stem}",
+            "{rank}{label}-{stem}",
+            "{stem}_s{rank}",
+            "{label}/{stem}{rank}",
+            "{stem}{rank}_{label}",
+        ]
     ),
 )
 def test_outputs_are_recognized_by_their_own_template(stem, label, rank, template):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from autocrop.batch.options import Options
@@ -31,6 +33,7 @@ CIRCLE = {"targets": make_targets([], [], shape="circle"), "shape": "circle"}
         ({"xmp": True, "lossless": True}, "--xmp writes photo.xmp instead of a picture"),
         ({"xmp": True, "top": 2}, "--xmp describes one crop per photo"),
         ({"xmp": True, "targets": make_targets(["1:1", "4:3"], [])}, "--xmp describes one crop per photo"),
+        ({"xmp": True, "output": Path("x.png")}, "-o x.png is a picture"),
         ({**CIRCLE, "targets": make_targets(["4:3"], [])}, "4x3 is not"),
         ({**CIRCLE, "format": ".jpg"}, "transparency"),
         ({"format": "docx"}, "is not a format"),

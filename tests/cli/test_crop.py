@@ -89,6 +89,8 @@ def test_json_prints_one_object_per_crop(photo):
         (["--files-from", "missing.txt"], 2, "Cannot read"),
         (["apply", "missing.jsonl"], 2, "Cannot read"),
         (["photo.jpg", "--watch"], 2, "needs folders"),
+        ([".", "--watch", "-o", "-"], 2, "-o - is one stream"),
+        (["photo.jpg", "--xmp", "-o", "x.png"], 2, "-o x.png is a picture"),
         (["photo.jpg", "--preset", "instagram"], 2, "Unknown preset"),
         (["photo.jpg", "--name", "{x}"], 2, "Available fields"),
         (["photo.jpg", "--fit", "pad"], 2, "--fit needs a --ratio, --size or --preset"),

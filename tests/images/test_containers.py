@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import pytest
 from PIL import Image
 
-from autocrop.images import containers
+from autocrop.images import containers, open_photo
 
 
 def encoded(file_format, **options):
@@ -39,3 +40,22 @@ def test_lossless_webps_are_recognized(lossless, animated):
     """The first picture decides, also in an animation."""
     frames = {"save_all": True, "append_images": [Image.new("RGB", (16, 16), "blue")]} if animated else {}
     assert containers.webp_is_lossless(encoded("WEBP", lossless=lossless, **frames)) is lossless
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt"])
+@pytest.mark.parametrize("first", [True, False])
+def test_png_with_a_long_text_is_read(tmp_path, kind, first):
+    """A compressed text of over a megabyte is no sign of damage, and is kept."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(file, "PNG")
+    body = b"Comment\0\0" if kind == "zTXt" else b"Comment\0\1\0\0\0"
+    chunk = (kind.encode(), body + zlib.compress(b"all work and no play " * 60_000))
+    data = containers.insert_chunks(file.getvalue(), [chunk])
+    if not first:  # behind the pixels
+        end = len(file.getvalue()) - 12
+        data = data[:33] + file.getvalue()[33:end] + data[33 : len(data) - (len(file.getvalue()) - 33)] + data[-12:]
+    (tmp_path / "in.png").write_bytes(data)
+    photo = open_photo(tmp_path / "in.png")
+    assert photo.preview().mean() == 85
+    photo.save(photo.crop((0, 0, 40, 40)), tmp_path / "out.png")
+    assert chunk in list(containers.png_chunks((tmp_path / "out.png").read_bytes()))

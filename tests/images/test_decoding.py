@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from autocrop.images import containers, open_photo, photo_from_memory, tiff
+from autocrop.images import containers, open_photo, photo_from_bytes, photo_from_memory, tiff
 from autocrop.images.orientation import ORIENTATION
 from tests.helpers.files import (
     MAKE,
@@ -15,6 +16,7 @@ from tests.helpers.files import (
     sixteen_bit_picture,
     stored,
     write_sixteen_bit,
+    xmp_packet,
 )
 
 BOX = (10, 20, 110, 80)
@@ -98,3 +100,60 @@ def test_bits_that_cannot_be_read_are_noted(photo, tmp_path):
     data = tiff.update_fields((tmp_path / "cmyk.tif").read_bytes(), {258: tiff.shorts(16, 16, 16, 16)})
     (tmp_path / "in.tif").write_bytes(data)
     assert open_photo(tmp_path / "in.tif").notes == ["16 bits per channel are read as 8"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize("orientation", [None, 1, 3])
+def test_orientation_in_xmp_does_not_count(photo, tmp_path, suffix, orientation):
+    """Viewers, libvips and ImageMagick turn photos by EXIF only; Pillow uses XMP if EXIF does not say."""
+    source, packet = tmp_path / f"in{suffix}", xmp_packet(['tiff:Orientation="6"'])
+    image, exif = stored(Image.open(photo), orientation or 1)
+    if orientation is None:
+        del exif[ORIENTATION]
+    options = {"xmp": packet, "exif": exif}
+    if suffix == ".png":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", packet.decode())
+        options = {"pnginfo": info, "exif": exif}
+    elif suffix == ".tif":
+        exif[700] = packet
+        options = {"exif": exif}
+    image.save(source, **options)
+    opened = open_photo(source)
+    upright = np.asarray(Image.open(photo)).astype(int)
+    assert (opened.width, opened.height) == (600, 400)
+    assert np.abs(np.asarray(opened.pixels).astype(int) - upright).mean() < 8
+    assert np.abs(opened.preview().astype(int) - upright).mean() < 8
+    from_bytes = photo_from_bytes(source.read_bytes())
+    assert np.array_equal(np.asarray(from_bytes.pixels), np.asarray(opened.pixels))
+
+
+def test_pictures_in_memory_keep_their_exif(photo, tmp_path):
+    """Pillow may be asked for the EXIF of a picture after it has been cropped."""
+    image, exif = stored(Image.open(photo), 6)
+    image.save(tmp_path / "in.tif", exif=exif)
+    with Image.open(tmp_path / "in.tif") as picture:
+        assert photo_from_memory(picture).preview().shape == (400, 600, 3)
+        assert picture.getexif()[MAKE] == "Maker of cameras"
+
+
+@pytest.mark.parametrize(("tag", "rotation"), [(6, 6), (6, 1), (1, 6), (3, 8)])
+def test_avif_is_turned_once(photo, tmp_path, tag, rotation):
+    """Only the rotation of the file counts, which EXIF may repeat or contradict. EXIF is kept as it is."""
+    image, block = stored(Image.open(photo), rotation)
+    block[0x0113] = tag
+    block.get_ifd(tiff.EXIF_IFD)[0x927C] = b"MakerNote" * 9
+    image.save(tmp_path / "pillow.avif", exif=block)  # Pillow turns the orientation into the file's rotation
+    data = (tmp_path / "pillow.avif").read_bytes().replace(b"\x01\x13\0\3", b"\x01\x12\0\3")
+    opened = photo_from_bytes(data)
+    assert (opened.width, opened.height) == (600, 400)
+    upright = np.asarray(Image.open(photo)).astype(int)
+    assert np.abs(np.asarray(opened.pixels).astype(int) - upright).mean() < 8
+    opened.save(opened.pixels, tmp_path / "out.avif")
+    again = open_photo(tmp_path / "out.avif")
+    assert (again.width, again.height) == (600, 400)
+    assert np.abs(np.asarray(again.pixels).astype(int) - upright).mean() < 8
+    opened.save(opened.pixels, tmp_path / "out.webp")
+    with Image.open(tmp_path / "out.webp") as written:
+        assert written.getexif()[ORIENTATION] == 1
+        assert written.info["exif"].index(b"MakerNote") == data.index(b"MakerNote") - data.index(b"MM\0*")

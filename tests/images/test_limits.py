@@ -20,6 +20,15 @@ def test_max_pixels_replaces_pillows_limit(photo, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 50_000
 
 
+def test_pillows_limit_does_not_matter_after_opening(photo, tmp_path, monkeypatch):
+    """A photo above Pillow's own limit can be cropped losslessly, and its frames can be counted."""
+    frames = [Image.effect_noise((200, 100), sigma) for sigma in (40, 60)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)  # Pillow refuses twice as many
+    assert open_photo(photo).grid == (8, 8)
+    assert open_photo(tmp_path / "in.gif").notes == ["only the first of 2 frames is kept"]
+
+
 def test_overlapping_limits_restore_pillows(monkeypatch):
     """The largest of the overlapping limits applies. Pillow's own is restored when the last of them ends."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -178,3 +179,60 @@ def test_gray_jpegs_have_a_grid_of_8(photo):
     content = io.BytesIO()
     Image.open(photo).convert("L").save(content, "JPEG")
     assert lossless.grid_of(Image.open(content)) == (8, 8)
+
+
+def noise_jpeg(size=(160, 128), **options):
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:-2] + b"abc" + data[-2:],
+        lambda data: data.replace(b"JFIF\0\1\1", b"JFIF\0\3\7"),
+    ],
+)
+def test_warnings_about_complete_pictures_do_not_matter(backend, change):
+    """Extraneous bytes and unknown versions are no reason to refuse a lossless crop."""
+    data = noise_jpeg()
+    cropped = lossless.crop_jpeg(change(data), (16, 32, 96, 96), False)
+    assert cropped == lossless.crop_jpeg(data, (16, 32, 96, 96), False)
+
+
+def test_truncated_pictures_are_refused_by_lossless_crops(backend):
+    """A warning that the picture is incomplete is an error."""
+    data = noise_jpeg()
+    with pytest.raises(ValueError, match=r"[Pp]remature end|extraneous|Corrupt"):
+        lossless.crop_jpeg(data[: len(data) // 2] + data[-2:], (16, 32, 96, 96), False)
+
+
+@pytest.mark.skipif(not shutil.which("jpegtran"), reason="jpegtran is not installed")
+@pytest.mark.parametrize("factors", [(4, 2), (4, 1), (3, 1), (1, 3), (2, 4)])
+def test_unusual_subsampling_is_cropped_with_jpegtran(tmp_path, factors):
+    """Where the package cannot, the program crops JPEGs of 4:1:0, 3x1 and the like."""
+    data = noise_jpeg(size=(8 * factors[0] * 8, 8 * factors[1] * 8), quality=60, subsampling=0)
+    content = with_sampling(data, factors)
+    if content is None:
+        pytest.skip("cjpeg is not installed")
+    (tmp_path / "in.jpg").write_bytes(content)
+    photo = open_photo(tmp_path / "in.jpg")
+    box = photo.snap_to_grid((photo.grid[0] + 3, photo.grid[1], photo.width - 1, photo.height), True)
+    photo.save_lossless(box, tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written, Image.open(tmp_path / "in.jpg") as source:
+        assert written.layer[0][1:3] == factors
+        expected = np.asarray(source.convert("YCbCr").getchannel(0))[box[1] : box[3], box[0] : box[2]]
+        assert np.abs(np.asarray(written.convert("YCbCr").getchannel(0)).astype(int) - expected)[4:-4, 4:-4].mean() < 6
+
+
+def with_sampling(data, factors):
+    """Return the picture with other sampling factors, encoded by cjpeg, or None if it is not installed."""
+    program = shutil.which("cjpeg")
+    if program is None:
+        return None
+    pixels = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(pixels, "PPM")
+    command = [program, "-sample", f"{factors[0]}x{factors[1]}"]
+    return subprocess.run(command, input=pixels.getvalue(), capture_output=True, check=True).stdout

@@ -7,6 +7,8 @@ import re
 import shutil
 import struct
 import subprocess
+import time
+import zlib
 
 import pytest
 from PIL import Image
@@ -68,7 +70,7 @@ def test_metadata_is_kept(photo, tmp_path, suffix):
 def test_iptc_is_kept_without_thumbnails_and_paths(photo, tmp_path, suffix):
     """IPTC survives from JPEG to each format, and from there to the same format again."""
     Image.open(photo).save(tmp_path / "in.jpg")
-    segment = (containers.APP13, photoshop.JPEG_HEADER + RESOURCES)
+    segment = (containers.APP13, photoshop.JPEG_HEADERS[0] + RESOURCES)
     (tmp_path / "in.jpg").write_bytes(containers.insert_segments((tmp_path / "in.jpg").read_bytes(), [segment]))
     first = open_photo(tmp_path / "in.jpg")
     first.save(first.crop((0, 0, 300, 300)), tmp_path / f"middle{suffix}")
@@ -170,3 +172,95 @@ def test_exiftool_reads_the_same_tags(photo, tmp_path, suffix):
     after = {k: v for k, v in after.items() if "Strip" not in k}
     assert before == after
     assert before["IFD0:Artist"] == "Jürgen"
+
+
+@pytest.mark.parametrize("signature", [b"PHUT", b"MeSa", b"AgHg", b"DCSR"])
+def test_iptc_behind_resources_of_other_programs_is_kept(photo, tmp_path, signature):
+    """Resources with another signature than Photoshop's do not end the list."""
+    first = Resource(1000, b"\0\0", b"other", signature)
+    segment = (containers.APP13, photoshop.JPEG_HEADERS[0] + photoshop.serialize([first]) + RESOURCES)
+    (tmp_path / "in.jpg").write_bytes(containers.insert_segments(photo.read_bytes(), [segment]))
+    opened = open_photo(tmp_path / "in.jpg")
+    assert opened.save(opened.crop(BOX), tmp_path / "out.jpg") == []
+    metadata = open_photo(tmp_path / "out.jpg")._decoder.metadata
+    assert metadata.iptc == IPTC
+    assert first in list(photoshop.parse(metadata.photoshop))
+
+
+def test_damaged_photoshop_resources_are_noted(photo, tmp_path):
+    """IPTC that is cut short is not lost silently."""
+    segment = (containers.APP13, photoshop.JPEG_HEADERS[0] + RESOURCES[:25])
+    (tmp_path / "in.jpg").write_bytes(containers.insert_segments(photo.read_bytes(), [segment]))
+    opened = open_photo(tmp_path / "in.jpg")
+    (note,) = opened.save(opened.crop(BOX), tmp_path / "out.jpg")
+    assert "IPTC" in note
+
+
+@pytest.mark.parametrize("name", ["exif", "APP1"])
+@pytest.mark.parametrize("prefix", [b"Exif\0\0", b""])
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
+def test_exif_in_png_texts_is_kept(photo, tmp_path, name, prefix, kind):
+    """ImageMagick used to write EXIF as hexadecimal text, with or without the prefix that it has in a JPEG."""
+    block = Image.Exif()
+    block[MAKE] = "Maker of cameras"
+    content = prefix + block.tobytes().removeprefix(b"Exif\0\0")
+    text = f"\n{name}\n{len(content):8}\n{content.hex()}\n".encode()
+    body = f"Raw profile type {name}".encode() + (b"\0\0" + zlib.compress(text) if kind == b"zTXt" else b"\0" + text)
+    Image.open(photo).save(tmp_path / "plain.png")
+    (tmp_path / "in.png").write_bytes(containers.insert_chunks((tmp_path / "plain.png").read_bytes(), [(kind, body)]))
+    opened = open_photo(tmp_path / "in.png")
+    assert opened.save(opened.crop(BOX), tmp_path / "out.png") == []
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.getexif()[MAKE] == "Maker of cameras"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "field"),
+    [
+        ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP, "xmp"),
+        ("xmp", XMP, "xmp"),
+        ("icc", PROFILE, "icc"),
+        ("iptc", IPTC, "iptc"),
+        ("8bim", RESOURCES, "iptc"),
+    ],
+)
+def test_other_profiles_in_png_texts_are_kept(photo, tmp_path, name, content, field):
+    """XMP, ICC profiles and IPTC may be written as text, too; IPTC with and without Photoshop's header."""
+    text = f"\n{name}\n{len(content):8}\n{content.hex()}\n".encode()
+    Image.open(photo).save(tmp_path / "plain.png")
+    chunk = (b"tEXt", f"Raw profile type {name}\0".encode() + text)
+    (tmp_path / "in.png").write_bytes(containers.insert_chunks((tmp_path / "plain.png").read_bytes(), [chunk]))
+    metadata = open_photo(tmp_path / "in.png")._decoder.metadata
+    assert getattr(metadata, field) == {"xmp": XMP, "icc": PROFILE, "iptc": IPTC}[field]
+
+
+def test_exif_behind_the_pixels_of_a_png_is_kept(photo, tmp_path):
+    """The chunk may be anywhere in the file. Its orientation counts, too."""
+    image, block = stored(Image.open(photo), 6)
+    image.save(tmp_path / "in.png")
+    data = (tmp_path / "in.png").read_bytes()
+    body = block.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    (tmp_path / "in.png").write_bytes(data[:-12] + chunk + data[-12:])
+    opened = open_photo(tmp_path / "in.png")
+    assert (opened.width, opened.height) == Image.open(photo).size
+    opened.save(opened.crop(BOX), tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.getexif()[MAKE] == "Maker of cameras"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_crafted_metadata_takes_little_time(photo, tmp_path, suffix):
+    """Thousands of values over the same megabyte and millions of elements are left out with a note."""
+    fields = b"".join(struct.pack("<HHII", 40000 + number, 1, 1_000_000, 8) for number in range(3000))
+    block = (b"II*\0\x08\0\0\0" + struct.pack("<H", 3000) + fields).ljust(1_100_000, b"\0")
+    packet = xmp_packet(["<dc:a/>" * 1_000_000])
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    options = {"pnginfo": info} if suffix == ".png" else {"xmp": packet}
+    Image.open(photo).save(tmp_path / f"in{suffix}", exif=block, **options)
+    start = time.perf_counter()
+    opened = open_photo(tmp_path / f"in{suffix}")
+    notes = opened.save(opened.crop(BOX), tmp_path / f"out{suffix}")
+    assert time.perf_counter() - start < 2
+    assert notes == ["EXIF is left out, because it is damaged", "XMP is left out, because it has too many elements"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from autocrop.images import pixels
 from autocrop.images.pixels import crop_and_resize
 
 
@@ -21,3 +23,14 @@ def test_resizing_keeps_16_bits(channels):
     assert np.abs(color[100].astype(int) - ramp[0].reshape(-1, 2).mean(axis=1)).max() < 300
     if channels == 4:
         assert small[..., 3].min() == 65535
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_previews_of_huge_pictures_are_reduced(monkeypatch, mode):
+    """Analysis does not copy hundreds of megapixels; smaller pictures and indices of colors are not changed."""
+    monkeypatch.setattr(pixels, "MAX_PREVIEW_PIXELS", 1000)
+    image = Image.linear_gradient("L").resize((64, 60)).convert(mode)
+    assert pixels.reduced_for_preview(image).size == ((64, 60) if mode == "P" else (32, 30))
+    assert pixels.reduced_for_preview(image.crop((0, 0, 25, 40))).size == (25, 40)
+    array = np.asarray(image.convert("RGB")).astype(np.uint16)
+    assert pixels.reduced_for_preview(array).shape == (30, 32, 3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.images import open_photo, photo_from_memory
+from autocrop.images import open_photo, photo_from_memory, saving
 from tests.helpers.files import PROFILE, read_sixteen_bit, sixteen_bit_picture, write_sixteen_bit
 
 BOX = (10, 20, 110, 80)
@@ -172,3 +172,27 @@ def test_jpegs_do_not_depend_on_the_temporary_file(photo, tmp_path, monkeypatch)
     assert written() == first
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert written() == first
+
+
+def test_heic_is_written_with_a_fast_preset(photo, tmp_path, monkeypatch):
+    """Libheif's default takes eight times as long, and the picture is hardly better."""
+    pytest.importorskip("pillow_heif")
+    options = {}
+    encode = saving._encode_with_pillow
+    monkeypatch.setattr(saving, "_encode_with_pillow", lambda *a, **k: (options.update(k), encode(*a, **k))[1])
+    opened = open_photo(photo)
+    opened.save(opened.crop(BOX), tmp_path / "out.heic")
+    assert options["enc_params"]["preset"] == saving.HEVC_PRESET == "ultrafast"
+    difference = np.asarray(Image.open(tmp_path / "out.heic"), float) - np.asarray(opened.crop(BOX))
+    assert (difference**2).mean() < 255**2 / 10**3.8  # 38 dB
+
+
+def test_huge_heic_is_divided_into_tiles(photo, tmp_path, monkeypatch):
+    """One HEVC picture holds 142 megapixels."""
+    pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(saving, "MAX_HEVC_PIXELS", 1000)
+    monkeypatch.setattr(saving, "HEVC_TILE_SIDE", 64)
+    opened = open_photo(photo)
+    opened.save(opened.crop((0, 0, 150, 100)), tmp_path / "out.heic")
+    difference = np.asarray(Image.open(tmp_path / "out.heic"), float) - np.asarray(opened.crop((0, 0, 150, 100)))
+    assert np.abs(difference).mean() < 4

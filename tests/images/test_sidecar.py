@@ -15,7 +15,7 @@ from autocrop.batch.runner import run
 from autocrop.batch.targets import make_targets
 from autocrop.errors import PhotoError
 from autocrop.images import open_photo, xmp
-from tests.helpers.files import stored
+from tests.helpers.files import stored, write_dng
 
 DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
 CRS = f"{{{xmp.CRS}}}"
@@ -131,3 +131,51 @@ def test_photos_do_not_share_a_sidecar(engine, photo, tmp_path):
     assert second.status is Status.FAILED
     assert "share its sidecar" in second.reason
     assert not (tmp_path / "photo-2.xmp").exists()
+
+
+@pytest.mark.parametrize("stored_orientation", [1, 2, 6, 7])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_in_a_sidecar_counts(photo, tmp_path, stored_orientation, orientation):
+    """Lightroom writes there how the user has turned the photo, whatever EXIF says."""
+    image, exif = stored(Image.open(photo), stored_orientation)
+    image.save(tmp_path / "in.png", exif=exif)
+    image.save(tmp_path / "expected.png", exif=stored(Image.new("L", (8, 8)), orientation)[1])
+    sidecar = EDITED.replace(
+        b"c:CropTop=", b'xmlns:tiff="%s" tiff:Orientation="%d" c:CropTop=' % (xmp.TIFF.encode(), orientation)
+    )
+    turned = open_photo(tmp_path / "in.png").turned_by_sidecar(sidecar)
+    expected = open_photo(tmp_path / "expected.png")
+    assert (turned.width, turned.height) == (expected.width, expected.height)
+    assert np.array_equal(turned.preview(), expected.preview())
+    assert np.array_equal(np.asarray(turned.pixels), np.asarray(expected.pixels))
+    box = (30, 50, 130, 250)
+    assert crop_properties(turned.sidecar(box)) == crop_properties(expected.sidecar(box))
+
+
+def test_batches_crop_photos_as_their_sidecar_turns_them(engine, photo):
+    """A 4:5 crop of a photo that the sidecar turns is 5:4 in the stored photo."""
+    content = EDITED.replace(b"c:CropTop=", b'xmlns:tiff="%s" tiff:Orientation="6" c:CropTop=' % xmp.TIFF.encode())
+    photo.with_suffix(".xmp").write_bytes(content)
+    options = Options(make_targets(["4:5"], []), xmp=True, overwrite=True)
+    (result,) = run(engine, Plan.from_photos([photo], options))
+    assert result.status is Status.CROPPED
+    properties = {
+        name: float(text)
+        for name, text in crop_properties(photo.with_suffix(".xmp").read_bytes()).items()
+        if text[0].isdigit()
+    }
+    width = (properties["CropRight"] - properties["CropLeft"]) * 600
+    height = (properties["CropBottom"] - properties["CropTop"]) * 400
+    assert width / height == pytest.approx(5 / 4, abs=0.01)
+
+
+def test_raw_files_take_the_sidecar_of_a_pair(engine, photo, tmp_path):
+    """Lightroom reads photo.xmp for photo.dng only, so photo.jpg is skipped, whatever the order of the files."""
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "photo.dng", 1)
+    for paths in ([photo, tmp_path / "photo.dng"], [tmp_path / "photo.dng", photo]):
+        options = Options(make_targets(["1:1"], []), xmp=True, overwrite=True)
+        results = {result.path.suffix: result for result in run(engine, Plan.from_photos(paths, options))}
+        assert results[".dng"].status is Status.CROPPED
+        assert results[".jpg"].status is Status.SKIPPED
+        assert "photo.dng" in results[".jpg"].reason
