@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 import struct
 
-from autocrop.images.containers import APP2, jpeg_segments
+from autocrop.images.containers import APP2, END_MARKER, jpeg_segments
 from autocrop.images.isobmff import boxes
 
-END_MARKER = b"\xff\xd9"
-"""Last bytes of a JPEG's picture."""
 MPF_HEADER = b"MPF\0"
 """First bytes of the JPEG segment that lists further pictures."""
 NUMBER_OF_PICTURES = 0xB001

@@ -26,7 +26,7 @@ def convert_pixels(picture: Picture, metadata: Metadata, file_format: str) -> tu
     Args:
         picture: The picture, not yet converted to a mode of the format.
         metadata: Its metadata.
-        file_format: Pillow's name of the format.
+        file_format: Pillow's name for the format.
 
     Returns:
         The picture, its metadata, and notes for the user.
@@ -55,7 +55,7 @@ def describe_pixels(metadata: Metadata, mode: str, source_mode: str, file_format
         metadata: Metadata of the photo.
         mode: Pillow's mode of the picture that is written.
         source_mode: Pillow's mode of the photo.
-        file_format: Pillow's name of the format.
+        file_format: Pillow's name for the format.
 
     Returns:
         The metadata, and notes for the user about what the format cannot hold.

@@ -13,6 +13,8 @@ SOI, SOS, COM, APP0 = 0xD8, 0xDA, 0xFE, 0xE0
 """JPEG markers: start of image, start of scan, comment, application data of JFIF."""
 APP1, APP2, APP11, APP13, APP15 = 0xE1, 0xE2, 0xEB, 0xED, 0xEF
 """JPEG markers of EXIF and XMP, ICC profiles, content credentials, Photoshop resources, and other application data."""
+END_MARKER = b"\xff\xd9"
+"""Marker that ends a JPEG's picture (EOI)."""
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers of a frame, which is the picture itself."""
 SEQUENTIAL_FRAMES = frozenset((0xC0, 0xC1, 0xC3, 0xC9, 0xCB))

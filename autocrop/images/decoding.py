@@ -1,4 +1,4 @@
-"""Decoders: one for what Pillow reads, one for 16-bit PNG. Other modules have those for TIFF and camera raw."""
+"""Decoders for Pillow's formats and for 16-bit PNG and PPM. TIFF and camera raw have modules of their own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Decoder(Protocol):
     orientation: int
     """EXIF orientation of the stored photo, 1 to 8."""
     format: str | None
-    """Pillow's name of the format, or ``"RAW"``; None for a picture made in memory."""
+    """Pillow's name for the format, or ``"RAW"``; None for a picture made in memory."""
     encoding: Encoding
     metadata: Metadata
     data: bytes
@@ -54,7 +54,7 @@ class Decoder(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user about what every crop of this photo loses."""
+        """Notes for the user about data that no crop of this photo can keep."""
 
 
 class PillowDecoder:

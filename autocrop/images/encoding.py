@@ -19,7 +19,7 @@ class Encoding:
     """The encoding of a photo file."""
 
     format: str | None = None
-    """Pillow's name of the format; None for camera raw and for pictures made in memory."""
+    """Pillow's name for the format; None for camera raw and for pictures made in memory."""
     mode: str = ""
     """Pillow's mode of the pixels."""
     lossless: bool = False
@@ -31,7 +31,7 @@ class Encoding:
     rgb: bool = False
     """True for a JPEG that stores RGB rather than YCbCr."""
     compression: str = ""
-    """Pillow's name of a TIFF's compression."""
+    """Pillow's name for a TIFF's compression."""
 
     @classmethod
     def of_file(cls, image: Image.Image, data: bytes = b"") -> Encoding:

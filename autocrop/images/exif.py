@@ -1,6 +1,6 @@
 """Edit EXIF in place: update what a crop invalidates and leave every other byte where it is.
 
-Rewriting the directories would move the maker notes, which contain offsets that only the camera's maker understands.
+Rewriting the directories would move the maker notes, which contain offsets in undocumented formats.
 Every edit is checked: if any other tag were to change, less is edited.
 """
 
@@ -171,7 +171,7 @@ def _erase(block: ExifBlock, start: int, end: int) -> None:
 
 
 def orientation_of(exif: bytes) -> int:
-    """Return the orientation in EXIF, 1 to 8. It is 1 if EXIF does not say, or is too damaged to be read."""
+    """Return the orientation in EXIF, 1 to 8. It is 1 if EXIF has none or cannot be read."""
     try:
         block = ExifBlock(exif)
     except ValueError:

@@ -64,7 +64,7 @@ def remove_leftovers(folder: Path) -> None:
 def _is_abandoned(path: Path) -> bool:
     match = TEMPORARY_NAME.fullmatch(path.name)
     assert match is not None
-    # The modification time says nothing, since it is copied from the photo.
+    # The modification time is copied from the photo, so it does not tell the file's age.
     changed = path.stat().st_ctime
     if changed < time.time() - MAX_AGE:
         return True

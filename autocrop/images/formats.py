@@ -19,7 +19,7 @@ LOSSLESS_FORMATS = ("PNG", "TIFF", "WEBP")
 """Formats in which a losslessly encoded photo stays lossless."""
 MAX_SIDES = {"JPEG": 65_500, "MPO": 65_500, "WEBP": 16_383, "AVIF": 32_768, "GIF": 65_535, "TGA": 65_535}
 """Longest side in pixels that a file of each format can have: what libjpeg writes, what libavif reads, and what fits
-into the size fields of the other formats. Formats that are not listed have no limit that matters here."""
+into the size fields of the other formats. Formats that are not listed have no relevant limit."""
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 # fmt: off
 RAW_SUFFIXES = frozenset((
@@ -54,7 +54,7 @@ def installed_readable_formats() -> tuple[str, ...]:
 
 
 def format_of(path: Path) -> str:
-    """Return Pillow's name of the output format that the extension of *path* stands for.
+    """Return Pillow's name for the output format of the extension of *path*.
 
     Raises:
         PhotoError: The extension is unknown, or its format cannot be written.
@@ -70,7 +70,7 @@ def format_of(path: Path) -> str:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Return True if the extension of *path* stands for a picture format that can be read or written."""
+    """Return True if *path* has the extension of a picture format that can be read or written."""
     Image.init()
     suffix = path.suffix.lower()
     return suffix in PHOTO_SUFFIXES or suffix in Image.registered_extensions()

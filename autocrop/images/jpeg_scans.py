@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autocrop.images.containers import SEQUENTIAL_FRAMES, SOS, START_OF_FRAME
+from autocrop.images.containers import END_MARKER, SEQUENTIAL_FRAMES, SOS, START_OF_FRAME
 
 EOI = 0xD9
-END_MARKER = b"\xff\xd9"
 INSIDE_DATA = np.isin(np.arange(256), [0x00, *range(0xD0, 0xD8), 0xFF])
 """For each byte, True if it does not make a marker that ends compressed data: ``FF 00`` is a byte of the data, restart
 markers lie inside it, and further ``FF`` are filling."""

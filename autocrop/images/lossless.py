@@ -16,6 +16,7 @@ from PIL import Image
 
 from autocrop.errors import PhotoError
 from autocrop.geometry.boxes import PixelBox
+from autocrop.images.containers import END_MARKER
 from autocrop.images.orientation import SIDEWAYS, to_stored, to_upright
 
 Grid = tuple[int, int]
@@ -25,7 +26,6 @@ INSTALL_HINT = (
 )
 
 
-END_MARKER = b"\xff\xd9"
 EXTRANEOUS_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 """libjpeg's warning about bytes between the picture and the end marker."""
 UNKNOWN_JFIF = "unknown JFIF revision number"

@@ -28,7 +28,7 @@ NON_EXIF_TAGS = STRUCTURE_TAGS | INVALIDATED_TAGS | {TIFF_XMP, TIFF_IPTC, TIFF_P
 """Tags of a TIFF directory that are not copied as EXIF."""
 RESOLUTION_CHUNK = b"pHYs"
 COLOR_CHUNKS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
-"""PNG chunks that say which colors the pixel values stand for."""
+"""PNG chunks that define the color space."""
 
 
 @dataclass(frozen=True)

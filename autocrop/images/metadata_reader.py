@@ -40,7 +40,7 @@ CONTENT_CREDENTIALS_NOTE = "content credentials (C2PA) are left out: they sign t
 
 
 def read(image: Image.Image, data: bytes = b"") -> Metadata:
-    """Read the metadata of a file that Pillow has opened but not loaded. Loading makes Pillow forget some of it.
+    """Read the metadata of a file that Pillow has opened but not loaded. Pillow drops some of it on loading.
 
     Args:
         image: The opened file.
@@ -86,8 +86,8 @@ def settle_orientation(image: Image.Image, metadata: Metadata, data: bytes = b""
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation of an opened picture, 1 to 8.
 
-    It is 1 if EXIF does not say, or is too damaged to be read, which must not prevent a crop. An orientation in XMP,
-    which Pillow uses if EXIF has none, does not count: viewers ignore it, as do libvips and ImageMagick.
+    It is 1 if EXIF has none or cannot be read, which must not prevent a crop. An orientation in XMP, which Pillow uses
+    if EXIF has none, does not count: viewers ignore it, as do libvips and ImageMagick.
     """
     packets: dict[Any, Any] = {key: image.info.pop(key) for key in PILLOW_XMP_KEYS if key in image.info}
     try:

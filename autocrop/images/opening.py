@@ -12,10 +12,10 @@ from PIL import Image, UnidentifiedImageError
 
 from autocrop.errors import PhotoError
 from autocrop.images import metadata_reader, tiff
-from autocrop.images.containers import PNG_SIGNATURE, may_have_more_scans, without_long_texts
+from autocrop.images.containers import END_MARKER, PNG_SIGNATURE, may_have_more_scans, without_long_texts
 from autocrop.images.decoding import Decoder, PillowDecoder, SixteenBitDecoder, has_sixteen_bit_color
 from autocrop.images.formats import HEIF_SUFFIXES, RAW_SUFFIXES, enable_heif, installed_readable_formats
-from autocrop.images.jpeg_scans import END_MARKER, read_scans, with_end_marker
+from autocrop.images.jpeg_scans import read_scans, with_end_marker
 from autocrop.images.limits import MAX_PIXELS, pillow_limit, too_large
 from autocrop.images.raw import RawDecoder
 from autocrop.images.tiff_decoder import TiffDecoder

@@ -38,7 +38,7 @@ class Photo:
         name: Path of the photo, or another name for it in messages.
         width: Width in pixels.
         height: Height in pixels.
-        format: Pillow's name of the file format, such as ``"JPEG"``, or ``"RAW"``; None for a picture made in memory.
+        format: Pillow's name for the file format, such as ``"JPEG"``, or ``"RAW"``; None for a picture made in memory.
     """
 
     def __init__(self, decoder: Decoder, name: str, path: Path | None = None) -> None:
@@ -80,7 +80,7 @@ class Photo:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user about what every crop of this photo loses; usually empty."""
+        """Notes for the user about data that no crop of this photo can keep; usually empty."""
         return self._decoder.notes
 
     def crop(self, box: PixelBox, size: tuple[int, int] | None = None) -> Picture:
@@ -185,7 +185,7 @@ class Photo:
             data, notes = add_to_jpeg(data, metadata)
             check_encoded(data, "JPEG", size)
         except ValueError as error:
-            raise PhotoError(f"{self.name} cannot be cropped losslessly ({error}). Leave --lossless out.") from error
+            raise PhotoError(f"{self.name} cannot be cropped losslessly ({error}). Leave out --lossless.") from error
         write_atomically(target, data, like=self._path)
         return [*metadata.notes, *notes]
 
@@ -206,7 +206,7 @@ class Photo:
             content = f"its {self.format} data" if self.format else "the picture"
             raise PhotoError(
                 f"{self.name} cannot be cropped losslessly: {content} would have to be compressed again. "
-                "Leave --lossless out."
+                "Leave out --lossless."
             )
         if file_format not in (*LOSSLESS_FORMATS, self.format):
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")

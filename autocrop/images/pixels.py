@@ -33,7 +33,7 @@ def size_of(picture: Picture) -> tuple[int, int]:
 
 
 def mode_of(picture: Picture) -> str:
-    """Return Pillow's name of the channels; for an array, the mode of a Pillow image with the same channels."""
+    """Return Pillow's name for the channels; for an array, the mode of a Pillow image with the same channels."""
     if isinstance(picture, Image.Image):
         return picture.mode
     return "L" if picture.ndim == 2 else {3: "RGB", 4: "RGBA"}[picture.shape[2]]
@@ -106,7 +106,7 @@ def as_image(picture: Picture) -> Image.Image:
 
 
 def as_rgb(picture: Picture) -> Image.Image:
-    """Return an 8-bit RGB image: deeper gray is scaled down, transparency is put on white."""
+    """Return an 8-bit RGB image: deeper gray is scaled down, transparent areas become white."""
     image = as_8_bit(picture)
     if image.mode.startswith("I") or image.mode == "F":
         image = as_8_bit(scaled_to_16_bit(image))

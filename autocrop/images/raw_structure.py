@@ -9,13 +9,13 @@ import io
 import struct
 from collections.abc import Iterator
 
+from autocrop.images.containers import END_MARKER
 from autocrop.images.tiff import DirectoryReader
 from autocrop.images.tiff_layout import Layout
 from autocrop.images.tiff_pages import SUB_DIRECTORIES, is_thumbnail_or_mask
 
 MISSING_END = "its end is missing"
 JPEG_COMPRESSION = 7
-END_MARKER = b"\xff\xd9"
 BLOCK_SIZE = 4096
 """Bytes in a block of a file system, the least that an interrupted copy loses."""
 MAX_ZERO_TAIL = 1 << 16

@@ -62,7 +62,7 @@ class EncodeRequest:
 
     picture: Picture
     file_format: str
-    """Pillow's name of the format."""
+    """Pillow's name for the format."""
     metadata: Metadata
     """Metadata that describes :attr:`picture`."""
     source: Encoding

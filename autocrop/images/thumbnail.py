@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE, QUALITY = 400, 72
-"""Longer side in pixels, and JPEG quality: such thumbnails have 15 to 30 KB."""
+"""Longer side in pixels, and JPEG quality: thumbnails are 15 to 30 KB."""
 
 
 def thumbnail(preview: NDArray[np.uint8]) -> bytes:

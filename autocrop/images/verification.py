@@ -22,7 +22,7 @@ def check_encoded(data: bytes, file_format: str, size: tuple[int, int]) -> None:
 
     Args:
         data: Content of the file.
-        file_format: Pillow's name of the format.
+        file_format: Pillow's name for the format.
         size: Expected (width, height) in pixels.
 
     Raises:

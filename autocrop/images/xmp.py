@@ -115,7 +115,7 @@ class TooLargeError(ValueError):
 
 
 def update_for_crop(packet: bytes, size: tuple[int, int], upright: bool) -> tuple[bytes, list[str]]:
-    """Update an XMP packet for a crop: set size and orientation, remove what describes the uncropped photo.
+    """Update an XMP packet for a crop: set size and orientation, and remove what describes only the uncropped photo.
 
     Args:
         packet: The photo's XMP packet.

@@ -105,7 +105,7 @@ def test_bits_that_cannot_be_read_are_noted(photo, tmp_path):
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
 @pytest.mark.parametrize("orientation", [None, 1, 3])
 def test_orientation_in_xmp_does_not_count(photo, tmp_path, suffix, orientation):
-    """Viewers, libvips and ImageMagick turn photos by EXIF only; Pillow uses XMP if EXIF does not say."""
+    """Viewers, libvips and ImageMagick turn photos by EXIF only; Pillow falls back to XMP."""
     source, packet = tmp_path / f"in{suffix}", xmp_packet(['tiff:Orientation="6"'])
     image, exif = stored(Image.open(photo), orientation or 1)
     if orientation is None:

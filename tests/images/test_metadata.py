@@ -104,7 +104,7 @@ def test_strip_keeps_only_the_color_profile(photo, tmp_path, suffix):
 
 
 def test_pngs_keep_their_color_chunks(photo, tmp_path):
-    """Chunks such as gAMA say which colors the pixel values stand for."""
+    """Chunks such as gAMA define the color space of the pixels."""
     Image.open(photo).save(tmp_path / "plain.png")
     chunks = [(b"gAMA", struct.pack(">I", 100_000)), (b"cICP", bytes((9, 16, 0, 1)))]
     (tmp_path / "in.png").write_bytes(containers.insert_chunks((tmp_path / "plain.png").read_bytes(), chunks))

@@ -123,7 +123,7 @@ def test_exceptions_of_codecs_become_photo_errors(photo, monkeypatch, raised):
 
 
 def mutate(data, kind, rng):
-    """Return *data* damaged as bad cards, networks and people do it; *kind* is 0 to 5."""
+    """Return *data* damaged like files from faulty cards, networks, or manual edits; *kind* is 0 to 5."""
     content = bytearray(data)
     position = rng.randrange(len(content))
     match kind:
