@@ -53,7 +53,7 @@ def _check_parameters(path: Path, node: Function) -> Iterator[str]:
 
 
 def _is_command(path: Path, node: Function) -> bool:
-    """Whether a function is a Typer command: its signature declares the options of the command line."""
+    """Return True for a Typer command, whose signature declares the options of the command line."""
     if path.parent != PACKAGE / "cli":
         return False
     annotations = [argument.annotation for argument in node.args.args if argument.annotation is not None]

@@ -115,7 +115,7 @@ def check_all_or_none(names: Sequence[str], present: Sequence[bool], what: str) 
         what: what is present, for the message.
 
     Returns:
-        True if it is present for all photos, of which there is at least one.
+        True if it is present for every photo, and there is at least one photo.
 
     Raises:
         AutocropError: it is present for some photos only.

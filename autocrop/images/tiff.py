@@ -133,7 +133,7 @@ class DirectoryReader:
         return int(struct.unpack_from(self.order + code, data)[0])
 
     def pages(self) -> Iterator[Page]:
-        """Yield the directories that are linked with the first one, each of which describes one picture."""
+        """Yield the directories linked to the first one. Each describes one picture."""
         offset = self.first
         while offset and offset not in self._visited:
             page, offset = self._page(offset)

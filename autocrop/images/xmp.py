@@ -259,7 +259,7 @@ def remove_property(description: Any, schema: str, name: str) -> bool:
 
 
 def property_text(description: Any, schema: str, name: str) -> str:
-    """Return the text of a simple property; an empty string if there is none."""
+    """Return the text of a simple property; an empty string if it is missing."""
     if description.hasAttributeNS(schema, name):
         return str(description.getAttributeNS(schema, name)).strip()
     for node in description.childNodes:

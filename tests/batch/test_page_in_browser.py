@@ -117,7 +117,7 @@ def visible_names(page):
 
 
 def loaded(image):
-    """Whether an image shows something."""
+    """Return True if an image shows something."""
     return image.evaluate("image => image.complete && image.naturalWidth > 0")
 
 

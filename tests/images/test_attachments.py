@@ -58,7 +58,7 @@ def test_films_behind_the_picture_are_noted(photo, tmp_path, trailer):
 
 
 def test_other_bytes_behind_the_picture_are_not_noted(photo, tmp_path):
-    """Zeros and junk are no loss."""
+    """Zeros and junk after the packet do not matter."""
     assert jpeg_with(photo, tmp_path, trailer=bytes(2000)).notes == []
     assert jpeg_with(photo, tmp_path, trailer=b"junk" * 10).notes == []
 

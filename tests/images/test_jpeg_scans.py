@@ -68,7 +68,7 @@ def test_complete_pictures_without_an_end_marker_are_read_with_a_note(tmp_path, 
 @pytest.mark.parametrize("missing", [5, 12, 100, 2000])
 @pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "black"])
 def test_truncated_scans_are_refused(tmp_path, encoding, missing, zeros):
-    """A picture of which bytes are missing never becomes half gray."""
+    """A picture with missing bytes never becomes half gray."""
     (tmp_path / "in.jpg").write_bytes(encoded(**ENCODINGS[encoding])[:-missing] + bytes(zeros))
     with pytest.raises(PhotoError, match="its end is missing"):
         open_photo(tmp_path / "in.jpg")
