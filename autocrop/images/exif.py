@@ -26,7 +26,7 @@ RAW_THUMBNAIL = (0x0111, 0x0117)
 """Tags with the offset and the length of a thumbnail: JPEG and uncompressed."""
 JPEG_START = b"\xff\xd8"
 BYTES_PER_PIXEL = (1, 2, 3)
-"""Formats of an uncompressed thumbnail: gray, YCbCr with half the colors, RGB, or YCbCr."""
+"""Bytes per pixel of an uncompressed thumbnail: gray, YCbCr with half the colors, and RGB or YCbCr."""
 SUBJECT_NOTE = "the position of the subject in EXIF is left out"
 KEPT_NOTE = (
     "the layout of EXIF is unusual: its thumbnail and the position of the subject still show the uncropped photo"
