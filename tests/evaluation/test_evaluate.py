@@ -18,7 +18,7 @@ from autocrop.geometry import boxes as bx
 from autocrop.geometry.candidates import dense_anchors, ratio_windows
 from tests.helpers.datasets import write_gaicd, write_photo
 from tests.helpers.engines import CenteredEngine
-from tests.helpers.proposing_engine import PROPOSED, ProposingEngine
+from tests.helpers.proposing_engine import PROPOSED, ProposingEngine, write_samples_near_proposal
 
 FAVORITE = np.array([[0.2, 0.2, 0.7, 0.8]], np.float32)
 
@@ -113,14 +113,7 @@ def test_photos_without_annotations_are_rejected(engine, tmp_path):
 @pytest.fixture
 def near_proposal(tmp_path):
     """Nine photos whose best crop is near the first proposal of :class:`ProposingEngine`."""
-    samples = []
-    rng = np.random.default_rng(0)
-    for number in range(9):
-        path = tmp_path / f"{number}.png"
-        Image.new("RGB", (90, 60), (20 * number, 90, 60)).save(path)
-        best = np.clip(PROPOSED[:1] + rng.normal(0, 0.05, (1, 4)), 0, 1).astype(np.float32)
-        samples.append(Sample(path, 90, 60, best))
-    return samples
+    return write_samples_near_proposal(tmp_path)
 
 
 def test_several_crops_are_measured(near_proposal):

@@ -13,7 +13,7 @@ from autocrop.evaluation.evaluate import predict
 from autocrop.evaluation.plots import PlotRecorder, best_crop, draw_plots, proposal_quality
 from autocrop.evaluation.predictions import Prediction, empty_prediction
 from autocrop.geometry import boxes as bx
-from tests.helpers.proposing_engine import PROPOSED, ProposingEngine
+from tests.helpers.proposing_engine import PROPOSED, ProposingEngine, write_samples_near_proposal
 
 
 @pytest.fixture
@@ -24,14 +24,7 @@ def engine():
 @pytest.fixture
 def labeled(tmp_path):
     """Nine photos whose best crop is near the first proposal."""
-    samples = []
-    rng = np.random.default_rng(0)
-    for number in range(9):
-        path = tmp_path / f"{number}.png"
-        Image.new("RGB", (90, 60), (20 * number, 90, 60)).save(path)
-        best = np.clip(PROPOSED[:1] + rng.normal(0, 0.05, (1, 4)), 0, 1).astype(np.float32)
-        samples.append(Sample(path, 90, 60, best))
-    return samples
+    return write_samples_near_proposal(tmp_path)
 
 
 @pytest.mark.slow  # the import of scikit-learn

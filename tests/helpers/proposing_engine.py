@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
+from autocrop.datasets import Sample
 from autocrop.engines import Proposals
 from autocrop.geometry.proposals import proposal_scores, ranked
 from tests.helpers.engines import CenteredEngine
@@ -33,3 +35,15 @@ class ProposingEngine(CenteredEngine):
         """Return boundary features that are equal for groups of four photos, as a model's may coincide."""
         self._photos += 1
         return {"boundaries": np.random.default_rng(self._photos // 4).random((4, 3, 2), np.float32)}
+
+
+def write_samples_near_proposal(folder):
+    """Write nine photos; the best crop of each is near the first of :data:`PROPOSED`. Return their samples."""
+    samples = []
+    rng = np.random.default_rng(0)
+    for number in range(9):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (90, 60), (20 * number, 90, 60)).save(path)
+        best = np.clip(PROPOSED[:1] + rng.normal(0, 0.05, (1, 4)), 0, 1).astype(np.float32)
+        samples.append(Sample(path, 90, 60, best))
+    return samples
