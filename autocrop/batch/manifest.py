@@ -1,7 +1,7 @@
 """Manifests: the JSON lines that ``--json`` prints, one per crop, read back by ``autocrop apply``.
 
-A row needs ``path`` and ``box``. ``photo`` is checked against the photo's size, ``size``, ``label`` and ``name``
-determine the output, and all other keys are informational.
+A row needs ``path`` and ``box``. ``photo`` is checked against the photo's size, ``ratio`` and ``size`` determine the
+shape, ``label`` and ``name`` determine the output, and ``status`` may say not to write the crop.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ from autocrop.geometry.ratio import parse_ratio
 from autocrop.images.padding import AUTO, Fit, Padding
 from autocrop.search.crop import Crop
 
+UNWRITTEN = {
+    Status.KEPT.value: (Status.KEPT, "marked as kept in the manifest"),
+    Status.SKIPPED.value: (Status.SKIPPED, "marked as skipped in the manifest"),
+    "skip": (Status.SKIPPED, "marked as skipped in the manifest"),
+    "rejected": (Status.SKIPPED, "marked as rejected in the manifest"),
+}
+"""Values of ``status`` that say not to write a crop, with the status and the reason to report."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -37,6 +45,16 @@ class Row:
     crop: Crop
 
 
+@dataclass(frozen=True)
+class MarkedRow:
+    """A line of a manifest whose status says not to write a crop."""
+
+    path: Path
+    status: Status
+    """Kept or skipped."""
+    reason: str
+
+
 class RowError(AutocropError):
     """An invalid line of a manifest."""
 
@@ -45,10 +63,10 @@ class RowError(AutocropError):
         self.path = path
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
+def read_rows(lines: Iterable[str]) -> Iterator[Row | MarkedRow | RowError]:
     """Parse a manifest. An invalid line becomes a :class:`RowError`.
 
-    Lines without a crop to write are left out: empty ones, photos that were kept, and skipped or failed crops.
+    Empty lines, and rows without a box that failed, are left out.
     """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -58,7 +76,9 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row | RowError]:
             row = json.loads(line.removeprefix("\ufeff"))
             if not isinstance(row, dict):
                 raise ValueError("not a JSON object")
-            if _has_crop(row):
+            if _is_marked(row):
+                yield _parse_marked_row(row)
+            elif "box" in row or row.get("status") != Status.FAILED:
                 yield _parse_row(number, row)
         except (ValueError, AutocropError) as error:
             path = row.get("path") if isinstance(row, dict) else None
@@ -81,21 +101,34 @@ def check_crop(crop: Crop, size: tuple[int, int]) -> None:
         raise AutocropError(f"the box {list(crop.box)} extends beyond the photo, which is {size[0]}x{size[1]} pixels")
 
 
-def _has_crop(row: dict[str, Any]) -> bool:
+def _is_marked(row: dict[str, Any]) -> bool:
     status = row.get("status")
-    return status != Status.KEPT and ("box" in row or status not in (Status.SKIPPED, Status.FAILED))
+    return isinstance(status, str) and status in UNWRITTEN
+
+
+def _parse_marked_row(row: dict[str, Any]) -> MarkedRow:
+    status, reason = UNWRITTEN[row["status"]]
+    former = row.get("reason")
+    if status is Status.KEPT and isinstance(former, str) and former:
+        reason = former
+    return MarkedRow(_parse_path(row), status, reason)
 
 
 def _parse_row(line: int, row: dict[str, Any]) -> Row:
+    path = _parse_path(row)
+    target = _parse_target(row)
+    name = _parse_name(row, path, target.label)
+    output = row.get("output")
+    default = path.with_name(PurePosixPath(name).name)
+    crop = _parse_crop(row, target)
+    return Row(line, path, name, Path(output) if isinstance(output, str) and output else default, target, crop)
+
+
+def _parse_path(row: dict[str, Any]) -> Path:
     path = row.get("path")
     if not isinstance(path, str) or not path:
         raise ValueError('"path", the path of the photo, is missing')
-    target = _parse_target(row)
-    name = _parse_name(row, Path(path), target.label)
-    output = row.get("output")
-    default = Path(path).with_name(PurePosixPath(name).name)
-    crop = _parse_crop(row, target)
-    return Row(line, Path(path), name, Path(output) if isinstance(output, str) and output else default, target, crop)
+    return Path(path)
 
 
 def _parse_target(row: dict[str, Any]) -> Target:

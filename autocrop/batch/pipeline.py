@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from autocrop.batch.fitting import fit_to_target
 from autocrop.batch.gain import reason_to_keep
 from autocrop.batch.grid import align_to_grid
 from autocrop.batch.manifest import check_crop
@@ -101,7 +102,7 @@ class _JobRun:
         """Find the crops of one target, best first; the photo is analyzed only once."""
         if task.crop is not None:
             check_crop(task.crop, (photo.width, photo.height))
-            return [task.crop]
+            return [fit_to_target(task.crop, target)]
         assert self._engine is not None
         options = self._options
         if self._analysis is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autocrop.batch.former_outputs import is_explanation
 from autocrop.batch.inputs import Inputs
-from autocrop.batch.manifest import Row, RowError
+from autocrop.batch.manifest import MarkedRow, Row, RowError
 from autocrop.batch.naming import Output, OutputNames
 from autocrop.batch.options import Options
 from autocrop.batch.paths import identity
@@ -59,7 +59,7 @@ class Plan:
         self.inputs = Inputs(options)
         self.early_results: list[Result] = []
         """Results for inputs without a job: duplicates, crops of other inputs, photos whose sidecar belongs to a raw
-        photo, and invalid manifest rows."""
+        photo, and manifest rows that are invalid or marked as kept or skipped."""
         self.ignored: Counter[str] = Counter()
         """Number of ignored files by kind."""
         self._repeatable = repeatable
@@ -80,7 +80,7 @@ class Plan:
         return plan
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Row | RowError], options: Options) -> Plan:
+    def from_rows(cls, rows: Iterable[Row | MarkedRow | RowError], options: Options) -> Plan:
         """Plan to write the crops of a manifest. Consecutive rows of one photo become one job.
 
         Raises:
@@ -93,8 +93,11 @@ class Plan:
         for row in rows:
             if isinstance(row, RowError):
                 plan.early_results.append(Result(row.path, Status.FAILED, reason=str(row), error=row))
+                continue
+            plan.inputs.add(Source(row.path))
+            if isinstance(row, MarkedRow):
+                plan.early_results.append(Result(row.path, row.status, reason=row.reason))
             else:
-                plan.inputs.add(Source(row.path))
                 valid.append(row)
         for path, group in itertools.groupby(valid, key=lambda row: row.path):
             tasks = [Task(row.target, [plan._names.of_row(row)], row.crop, row.line) for row in group]
@@ -104,6 +107,11 @@ class Plan:
     def __len__(self) -> int:
         """Return the number of jobs in the queue."""
         return len(self._queue)
+
+    @property
+    def photos(self) -> int:
+        """Number of photos, including those that have only a result and no job."""
+        return len({entry.path for entry in self._queue} | {result.path for result in self.early_results})
 
     def add(self, sources: Iterable[Source]) -> None:
         """Add photos to the queue.

@@ -98,7 +98,7 @@ def run_batch(
         _open_contact_sheet(settings.contact_sheet, plan) as sheet,
         progress(photos > 1 and not style.quiet and not prints_data) as bar,
     ):
-        report = Report(photos, bar, style, (engine.model, engine.device) if engine else ("", ""))
+        report = Report(plan.photos, bar, style, (engine.model, engine.device) if engine else ("", ""))
         try:
             for number, result in enumerate(run(engine, plan, min(settings.workers, photos), stop)):
                 report.add(convert(result))

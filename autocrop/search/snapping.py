@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from autocrop.geometry.boxes import Boxes, PixelBox, exact_ratio_pixels, shift_inside, to_pixels
 from autocrop.search.request import CropRequest
@@ -32,7 +32,7 @@ def snap_size(box: Boxes) -> Boxes:
     return shift_inside(np.concatenate([center - half, center + half], axis=1))
 
 
-def round_to_pixels(box: NDArray[np.float32], size: tuple[int, int], request: CropRequest) -> PixelBox:
+def round_to_pixels(box: ArrayLike, size: tuple[int, int], request: CropRequest) -> PixelBox:
     """Round a box ``[4]`` to whole pixels of exactly the requested ratio.
 
     If exactness is not requested and costs more than :data:`EXACTNESS_COST`, the ratio may be off by one pixel.

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from autocrop.batch.manifest import Row, RowError, read_rows
+from autocrop.batch.manifest import MarkedRow, Row, RowError, read_rows
+from autocrop.batch.results import Status
 
 VALID = {"path": "a.jpg", "name": "a_1x1.jpg", "box": [1, 2, 11, 12], "photo": [20, 20], "label": "1x1", "size": [5, 5]}
 
@@ -25,9 +27,40 @@ def test_row_needs_only_path_and_box():
     assert row.name == "a_crop.jpg"
 
 
-def test_rows_without_a_crop_are_left_out():
-    """Skipped and failed crops are not written."""
-    assert read({"path": "a.jpg", "status": "failed", "reason": "x"}, {"path": "a.jpg", "status": "skipped"}) == []
+def test_failed_rows_without_a_box_are_left_out():
+    """Failed crops are not written, unless somebody added a box."""
+    failed = {"path": "a.jpg", "status": "failed", "reason": "x"}
+    assert read(failed) == []
+    (row,) = read({**failed, "box": [0, 0, 5, 5]})
+    assert isinstance(row, Row)
+
+
+@pytest.mark.parametrize(
+    ("mark", "status", "reason"),
+    [
+        ("skip", Status.SKIPPED, "marked as skipped in the manifest"),
+        ("skipped", Status.SKIPPED, "marked as skipped in the manifest"),
+        ("rejected", Status.SKIPPED, "marked as rejected in the manifest"),
+        ("kept", Status.KEPT, "marked as kept in the manifest"),
+    ],
+)
+def test_status_marks_rows_that_are_not_written(mark, status, reason):
+    """A row marked as skipped, rejected or kept is not written, even if it has a box, which need not be valid."""
+    expected = MarkedRow(Path("a.jpg"), status, reason)
+    assert read({**VALID, "status": mark}, {"path": "a.jpg", "status": mark, "box": "none"}) == [expected] * 2
+
+
+def test_kept_row_keeps_its_reason():
+    """The reason of the run that kept a photo is reported again."""
+    (row,) = read({"path": "a.jpg", "status": "kept", "reason": "gains too little"})
+    assert row == MarkedRow(Path("a.jpg"), Status.KEPT, "gains too little")
+
+
+@pytest.mark.parametrize("status", ["found", "cropped", 3, None, ["skip"]])
+def test_other_statuses_are_written(status):
+    """Any other status is for readers."""
+    (row,) = read({**VALID, "status": status})
+    assert isinstance(row, Row)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +69,7 @@ def test_rows_without_a_crop_are_left_out():
         ("{", "not valid JSON"),
         ("[]", "not a JSON object"),
         ({"box": [0, 0, 5, 5]}, '"path"'),
+        ({"status": "rejected"}, '"path"'),
         ({"path": "a.jpg"}, '"box"'),
         ({**VALID, "box": [5, 0, 5, 5]}, "no area"),
         ({**VALID, "box": [-1, 0, 5, 5]}, "no area"),

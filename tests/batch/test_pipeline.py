@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autocrop.batch.manifest import Row, read_rows
+from autocrop.batch.manifest import MarkedRow, Row, read_rows
 from autocrop.batch.options import Options
 from autocrop.batch.plan import Plan
 from autocrop.batch.results import Status
@@ -189,7 +189,7 @@ def test_min_gain_keeps_good_photos(engine, photo):
     row = kept.to_dict()
     assert row["status"] == "kept"
     assert row["score"] - row["score_full"] < 3
-    assert list(read_rows([json.dumps(row)])) == []
+    assert list(read_rows([json.dumps(row)])) == [MarkedRow(photo, Status.KEPT, kept.reason)]
     (cropped,) = crop_all(engine, [photo], targets=[Target("crop")], min_gain=0.5)
     assert cropped.status is Status.CROPPED
 

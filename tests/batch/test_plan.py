@@ -1,7 +1,9 @@
+import json
 import shutil
 
 import pytest
 
+from autocrop.batch.manifest import read_rows
 from autocrop.batch.options import Options
 from autocrop.batch.plan import Plan
 from autocrop.batch.results import Status
@@ -31,6 +33,26 @@ def test_output_file_takes_one_photo(photo, tmp_path):
     other = shutil.copy(photo, tmp_path / "other.jpg")
     with pytest.raises(UsageError, match="one file, but there are 2 photos"):
         Plan.from_photos([photo, other], Options(output=tmp_path / "out.jpg"))
+
+
+def test_marked_rows_have_results_and_no_jobs(photo, tmp_path):
+    """Marked rows of a manifest are counted, and their photos are protected like those of other rows."""
+    other = shutil.copy(photo, tmp_path / "other.jpg")
+    rows = [
+        {"path": str(photo), "box": [0, 0, 5, 5]},
+        {"path": str(photo), "box": [0, 0, 9, 9], "status": "skip"},
+        {"path": str(other), "status": "kept", "reason": "gains too little"},
+    ]
+    plan = Plan.from_rows(read_rows(map(json.dumps, rows)), Options(output=tmp_path / "out"))
+    assert (len(plan), plan.photos) == (1, 2)
+    assert other in plan.inputs
+    skipped, kept = plan.take_early_results()
+    assert (skipped.path, skipped.status, skipped.reason) == (
+        photo,
+        Status.SKIPPED,
+        "marked as skipped in the manifest",
+    )
+    assert (kept.path, kept.status, kept.reason) == (other, Status.KEPT, "gains too little")
 
 
 def test_named_crops_are_not_cropped_again(engine, photo, tmp_path):

@@ -23,7 +23,7 @@ def test_apply_writes_the_same_crops(album):
 
 
 def test_invalid_rows_do_not_stop_the_others(album):
-    """An edited box is used; invalid rows fail with their line numbers."""
+    """An edited box is used in the ratio of its row; invalid rows fail with their line numbers."""
     dry = autocrop("album", "-r", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
     rows = [json.loads(line) for line in dry.stdout.splitlines()][:5]
     rows[0]["box"] = [10, 20, 110, 70]
@@ -38,8 +38,28 @@ def test_invalid_rows_do_not_stop_the_others(album):
     for message in ("line 2: the box", "line 3: the photo has 500x400", "line 4: album/missing.jpg", "line 5: "):
         assert message in done.stderr
     with Image.open(album.parent / "out/p0_1x1.jpg") as written:
-        assert written.size == (100, 50)
+        assert written.size == (50, 50)
+    assert "fitted to 1:1: the box in the manifest was 100x50" in done.stderr
     assert names_in(album.parent / "out") == ["p0_1x1.jpg"]
+
+
+def test_marked_rows_are_counted(album):
+    """Rows marked as rejected or kept are not written, and the summary counts them, with --json as well."""
+    dry = autocrop("album", "-r", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
+    rows = [json.loads(line) for line in dry.stdout.splitlines()]
+    for row, status in zip(rows, ("skip", "skipped", "rejected", "kept"), strict=False):
+        row["status"] = status
+    many = rows + [{"path": f"album/{number}.jpg", "status": "kept"} for number in range(30)]
+    (album.parent / "crops.jsonl").write_text("\n".join(map(json.dumps, many)))
+    done = autocrop("apply", "crops.jsonl", "-o", "out", "--json", cwd=album.parent)
+    assert done.returncode == 0, done.stderr
+    assert "2 cropped, 31 kept, 3 skipped: 36 photos" in done.stderr
+    assert "skipped: 2 × marked as skipped in the manifest" in done.stderr
+    assert "skipped: 1 × marked as rejected in the manifest" in done.stderr
+    assert done.stderr.count("skipped: album") == 0  # that many rows are summarized, not listed
+    statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
+    assert sorted(statuses) == ["cropped"] * 2 + ["kept"] * 31 + ["skipped"] * 3
+    assert len(digests(album.parent / "out")) == 2
 
 
 def test_wrong_folder_is_reported_once(album):
