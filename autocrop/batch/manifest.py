@@ -103,6 +103,8 @@ def check_crop(crop: Crop, size: tuple[int, int]) -> None:
 
 def _is_marked(row: dict[str, Any]) -> bool:
     status = row.get("status")
+    if status == Status.SKIPPED and "box" in row:  # an earlier run found it, but its output existed there
+        return False
     return isinstance(status, str) and status in UNWRITTEN
 
 

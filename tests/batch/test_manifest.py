@@ -39,15 +39,22 @@ def test_failed_rows_without_a_box_are_left_out():
     ("mark", "status", "reason"),
     [
         ("skip", Status.SKIPPED, "marked as skipped in the manifest"),
-        ("skipped", Status.SKIPPED, "marked as skipped in the manifest"),
         ("rejected", Status.SKIPPED, "marked as rejected in the manifest"),
         ("kept", Status.KEPT, "marked as kept in the manifest"),
     ],
 )
 def test_status_marks_rows_that_are_not_written(mark, status, reason):
-    """A row marked as skipped, rejected or kept is not written, even if it has a box, which need not be valid."""
+    """A row marked with skip, rejected or kept is not written, even if it has a box, which need not be valid."""
     expected = MarkedRow(Path("a.jpg"), status, reason)
     assert read({**VALID, "status": mark}, {"path": "a.jpg", "status": mark, "box": "none"}) == [expected] * 2
+
+
+def test_skipped_rows_are_written_if_they_have_a_box():
+    """An earlier run found the crop, but its output existed. Applied to another folder, it can be written."""
+    (row,) = read({**VALID, "status": "skipped"})
+    assert isinstance(row, Row)
+    reason = "marked as skipped in the manifest"
+    assert read({"path": "a.jpg", "status": "skipped"}) == [MarkedRow(Path("a.jpg"), Status.SKIPPED, reason)]
 
 
 def test_kept_row_keeps_its_reason():

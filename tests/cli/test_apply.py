@@ -47,7 +47,7 @@ def test_marked_rows_are_counted(album):
     """Rows marked as rejected or kept are not written, and the summary counts them, with --json as well."""
     dry = autocrop("album", "-r", "--ratio", "1:1", "--dry-run", "--json", cwd=album.parent)
     rows = [json.loads(line) for line in dry.stdout.splitlines()]
-    for row, status in zip(rows, ("skip", "skipped", "rejected", "kept"), strict=False):
+    for row, status in zip(rows, ("skip", "skip", "rejected", "kept"), strict=False):
         row["status"] = status
     many = rows + [{"path": f"album/{number}.jpg", "status": "kept"} for number in range(30)]
     (album.parent / "crops.jsonl").write_text("\n".join(map(json.dumps, many)))
