@@ -13,7 +13,7 @@ from PIL import Image
 from autocrop.errors import PhotoError
 from autocrop.geometry.boxes import PixelBox
 from autocrop.images import lossless, pixels
-from autocrop.images.decoding import Decoder, PillowDecoder
+from autocrop.images.decoding import Decoder, MemoryDecoder
 from autocrop.images.files import write_atomically
 from autocrop.images.formats import LOSSLESS_FORMATS, check_sides, format_of
 from autocrop.images.limits import MAX_PIXELS, pillow_limit
@@ -54,7 +54,7 @@ class Photo:
             )
 
     def preview(self) -> NDArray[np.uint8]:
-        """Decode the upright photo as RGB ``[h, w, 3]`` for analysis. Large JPEGs are reduced, which is faster.
+        """Decode the upright photo as RGB ``[h, w, 3]`` for analysis. Large JPEGs and large images are reduced.
 
         Raises:
             PhotoError: The file is damaged.
@@ -263,4 +263,4 @@ def photo_from_memory(image: Image.Image | NDArray[np.uint8]) -> Photo:
         image = Image.fromarray(image)
     elif orientation_of(image) != 1:
         image = image.copy()  # the decoder turns it upright
-    return Photo(PillowDecoder(image), getattr(image, "filename", "") or "the picture")
+    return Photo(MemoryDecoder(image), getattr(image, "filename", "") or "the picture")

@@ -141,6 +141,15 @@ def reduced_for_preview(picture: Picture) -> Picture:
     return np.ascontiguousarray(picture[factor // 2 :: factor, factor // 2 :: factor])
 
 
+def averaged(image: Image.Image, factor: int) -> Image.Image:
+    """Return a picture reduced by a whole factor for analysis: each pixel is the mean of ``factor x factor`` pixels.
+
+    Pixels that have no mean, such as palette indices, are converted to RGB first.
+    """
+    has_mean = image.mode in ("RGBA", "LA") or (image.mode in REDUCIBLE_MODES[:-1] and not has_transparency(image))
+    return (image if has_mean else as_rgb(image)).reduce(factor)
+
+
 def with_alpha_channel(image: Image.Image) -> Image.Image:
     """Return a picture whose transparent colors, if it has any, are an alpha channel. *image* does not change."""
     if "transparency" not in image.info or image.mode not in ("1", "L", "P", "RGB"):
