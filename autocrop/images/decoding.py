@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from autocrop.images import metadata_reader
@@ -153,6 +154,40 @@ class MemoryDecoder(PillowDecoder):
         reduced = averaged(self._image, factor)
         metadata_reader.pin_orientation(reduced, orientation)
         return as_rgb(_load_upright(reduced))
+
+
+class ArrayDecoder:
+    """Reduces an array as :class:`MemoryDecoder` reduces an image. It copies the whole array only for a crop.
+
+    Args:
+        array: RGB ``[h, w, 3]``.
+    """
+
+    orientation = 1
+    format: str | None = None
+    data = b""
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        self._array = array
+        self.size = size_of(array)
+        self.encoding = Encoding(None, "RGB", lossless=True)
+        self.metadata = Metadata()
+        self.notes: list[str] = []
+
+    def decode_preview(self) -> Image.Image:
+        """See :class:`Decoder`."""
+        factor = _jpeg_scale(self.size)
+        if factor == 1:
+            return as_rgb(reduced_for_preview(self.decode()))
+        import cv2
+
+        width, height = (math.ceil(side / factor) for side in self.size)
+        array = np.ascontiguousarray(self._array)
+        return Image.fromarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA))
+
+    def decode(self) -> Image.Image:
+        """See :class:`Decoder`."""
+        return Image.fromarray(self._array)
 
 
 class SixteenBitDecoder(PillowDecoder):

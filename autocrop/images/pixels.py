@@ -27,7 +27,7 @@ FLOAT_PEAK = "autocrop_peak"
 """Key of ``Image.info`` for the value that stands for white in floating-point gray."""
 
 
-def size_of(picture: Picture) -> tuple[int, int]:
+def size_of(picture: Picture | NDArray[np.uint8]) -> tuple[int, int]:
     """Return (width, height) in pixels."""
     return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
 
