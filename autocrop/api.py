@@ -25,7 +25,10 @@ from autocrop.search.two_stage import find_crops
 
 
 class Cropper:
-    """A loaded model that finds crops in any number of photos. Threads may share it.
+    """A loaded model that finds crops in any number of photos.
+
+    Threads may share it. On the CPU, one network per core works at a time, at most 8, and further threads wait. Memory
+    does not grow with the number of threads.
 
     >>> cropper = autocrop.Cropper(model="asmnet")
     >>> for path in Path("photos").glob("*.jpg"):
@@ -77,7 +80,8 @@ class Cropper:
         >>> cropper.find("portrait.jpg", ratio="16:9", fit="blur")
 
         Args:
-            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
+            image: a path, bytes, a binary file, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation
+                is applied first.
             ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
             top: largest number of distinct crops to return.
             keep: boxes (left, top, right, bottom) in pixels of the upright photo that every crop must contain.
@@ -106,7 +110,8 @@ class Cropper:
         array([3.1, 3.4], dtype=float32)
 
         Args:
-            image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
+            image: a path, bytes, a binary file, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation
+                is applied first.
             boxes: crops ``[N, 4]``, (left, top, right, bottom) in pixels of the upright photo.
 
         Returns:
@@ -134,7 +139,8 @@ def crop(image: ImageSource, ratio: str | float | Ratio | None = None) -> Crop:
     >>> autocrop.crop("photo.jpg", ratio="4:3").save("photo.jpg", "cropped.jpg")
 
     Args:
-        image: a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation is applied first.
+        image: a path, bytes, a binary file, a Pillow image, or an RGB array ``[h, w, 3]`` uint8. EXIF orientation
+            is applied first.
         ratio: ``"4:3"``, ``(4, 3)`` or a number; None lets the model choose the shape.
 
     Raises:

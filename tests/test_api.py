@@ -1,5 +1,9 @@
 """The Python API."""
 
+import io
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,9 +11,27 @@ import pytest
 from PIL import Image
 
 import autocrop
+from autocrop.concurrency import default_workers
+from autocrop.errors import UsageError
 from autocrop.search.face_detection import find_faces
 from tests.helpers.samples import SAMPLES
 from tests.helpers.search import inside_and_outside
+
+FORTY_THREADS = """
+import resource, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import autocrop
+cropper = autocrop.Cropper()
+start = threading.Barrier(40)
+def find(_):
+    start.wait(60)
+    return cropper.find(sys.argv[1], ratio="1:1")
+with ThreadPoolExecutor(40) as executor:
+    list(executor.map(find, range(80)))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak // (1 << 20 if sys.platform == "darwin" else 1 << 10))
+"""
+"""Program that prints its peak memory in megabytes."""
 
 
 def test_crop_finds_a_crop_to_apply(photo):
@@ -31,6 +53,108 @@ def test_paths_images_and_arrays_give_the_same_crop(photo):
     )
     assert of_image == of_array
     assert np.abs(np.subtract(of_path, of_image)).max() <= 2
+
+
+@pytest.fixture(scope="module")
+def large_photo(tmp_path_factory):
+    """A synthetic photo of 12 megapixels: two sample photos side by side, enlarged."""
+    picture = Image.new("RGB", (800, 600), (70, 90, 120))
+    picture.paste(Image.open(SAMPLES / "astronaut.jpg").resize((420, 420)), (60, 120))
+    picture.paste(Image.open(SAMPLES / "coffee.jpg").resize((300, 200)), (490, 380))
+    path = tmp_path_factory.mktemp("large") / "photo.jpg"
+    picture.resize((4000, 3000), Image.Resampling.BICUBIC).save(path, quality=92)
+    return path
+
+
+@pytest.mark.parametrize("ratio", [None, "1:1", "16:9"])
+def test_large_photos_have_the_same_crop_in_files_and_in_memory(large_photo, ratio):
+    """The boxes of path, image, and array differ by less than 0.5 % of the photo, and those of file contents by 0."""
+    cropper = autocrop.Cropper()
+    image = Image.open(large_photo)
+    of_path, of_bytes, of_image, of_array = (
+        cropper.find(source, ratio)[0].box
+        for source in (large_photo, large_photo.read_bytes(), image, np.asarray(image))
+    )
+    assert of_bytes == of_path
+    assert np.abs(np.subtract(of_image, of_path)).max() <= 15
+    assert np.abs(np.subtract(of_array, of_path)).max() <= 15
+
+
+def test_large_pictures_in_memory_are_searched_quickly(large_photo):
+    """A decoded picture of 12 megapixels takes less than one and a half times as long as its file."""
+    cropper = autocrop.Cropper()
+    image = Image.open(large_photo)
+    image.load()
+
+    def seconds(source):
+        started = time.perf_counter()
+        cropper.find(source, "1:1")
+        return time.perf_counter() - started
+
+    rounds = [(seconds(large_photo), seconds(image)) for _ in range(7)]
+    of_path, of_image = np.min(rounds, axis=0)
+    assert of_image < 1.5 * of_path
+
+
+def test_contents_of_files_have_the_crop_of_the_file(photo):
+    """Bytes and binary files may be passed to find, score, apply, and crop, one file to all of them."""
+    cropper = autocrop.Cropper()
+    expected = autocrop.crop(photo, 1)
+    content = photo.read_bytes()
+    with photo.open("rb") as file:
+        for source in (content, bytearray(content), memoryview(content), io.BytesIO(content), file):
+            assert autocrop.crop(source, 1).box == expected.box
+            assert cropper.find(source, 1)[0] == expected
+            assert cropper.score(source, [expected.box]) == pytest.approx(cropper.score(photo, [expected.box]))
+            assert expected.apply(source).tobytes() == expected.apply(photo).tobytes()
+        assert not file.closed
+
+
+def test_files_that_cannot_be_rewound_are_read_once(photo):
+    """A pipe has no beginning to return to."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self, content):
+            self._content = io.BytesIO(content)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self._content.readinto(buffer)
+
+    assert autocrop.crop(Pipe(photo.read_bytes()), 1).box == autocrop.crop(photo, 1).box
+
+
+@pytest.mark.parametrize("source", [None, 7, 1.5, [[1, 2, 3]], object(), {"path": "photo.jpg"}])
+def test_values_that_are_not_images_are_rejected(source):
+    """The message says what is accepted and what was passed."""
+    with pytest.raises(UsageError, match=f"a path, bytes, a binary file, a Pillow image, .*{type(source).__name__}"):
+        autocrop.crop(source)
+
+
+def test_files_that_cannot_be_read_are_rejected(photo, tmp_path):
+    """The message says what to do about text files and closed files, and names the file."""
+    (tmp_path / "note.txt").write_text("text")
+    with (tmp_path / "note.txt").open() as file, pytest.raises(UsageError, match=r"note\.txt was opened as text.*'rb'"):
+        autocrop.crop(file)
+    with photo.open("rb") as file:
+        pass
+    with pytest.raises(UsageError, match=r"photo\.jpg cannot be read .*open file"):
+        autocrop.crop(file)
+    for source in (b"", io.BytesIO(b"")):
+        with pytest.raises(autocrop.AutocropError, match="empty"):
+            autocrop.crop(source)
+
+
+def test_memory_does_not_grow_with_threads(photo):
+    """Forty threads at once take less than 600 MB where a pair of graphs per thread took 3 GB."""
+    pytest.importorskip("resource")
+    output = subprocess.run(
+        [sys.executable, "-c", FORTY_THREADS, photo], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+    others = max(0, default_workers() - 2)  # the limit holds for two cores
+    assert int(output) < 600 + 90 * others
 
 
 def test_find_returns_distinct_crops(photo):

@@ -15,11 +15,10 @@ from typing import Any
 from autocrop.batch.results import Status
 from autocrop.batch.targets import Target
 from autocrop.errors import AutocropError
-from autocrop.geometry.boxes import PixelBox
 from autocrop.geometry.composition import CROP_SHAPES
 from autocrop.geometry.ratio import parse_ratio
-from autocrop.images.padding import AUTO, Fit, Padding
 from autocrop.search.crop import Crop
+from autocrop.search.crop_fields import parse_box, parse_integers, parse_padding
 
 UNWRITTEN = {
     Status.KEPT.value: (Status.KEPT, "marked as kept in the manifest"),
@@ -134,7 +133,7 @@ def _parse_path(row: dict[str, Any]) -> Path:
 
 
 def _parse_target(row: dict[str, Any]) -> Target:
-    size = _parse_integers(row, "size", 2)
+    size = parse_integers(row, "size", 2)
     if size is not None and min(size) < 1:
         raise ValueError(f'"size" {size} is not valid. Write [width, height] in pixels')
     label, ratio = row.get("label"), row.get("ratio")
@@ -159,43 +158,9 @@ def _parse_crop(row: dict[str, Any], target: Target) -> Crop:
     score, score_full = (
         float(row[key]) if isinstance(row.get(key), int | float) else 0.0 for key in ("score", "score_full")
     )
-    box, photo = _parse_box(row), _parse_integers(row, "photo", 2) or [0, 0]
+    box, photo = parse_box(row), parse_integers(row, "photo", 2) or [0, 0]
     shape = row.get("shape", "rectangle")
     if shape not in CROP_SHAPES:
         raise ValueError(f'"shape" must be one of {", ".join(CROP_SHAPES)}')
-    padding = _parse_padding(row)
+    padding = parse_padding(row)
     return Crop(box, score, target.ratio, score_full, (photo[0], photo[1]), padding=padding, shape=shape)
-
-
-def _parse_box(row: dict[str, Any]) -> PixelBox:
-    box = _parse_integers(row, "box", 4)
-    if box is None:
-        raise ValueError('"box", [left, top, right, bottom] in pixels, is missing')
-    left, top, right, bottom = box
-    if left >= right or top >= bottom or left < 0 or top < 0:
-        raise ValueError(f'"box" {box} has no area in the photo. Write [left, top, right, bottom] in pixels')
-    return left, top, right, bottom
-
-
-def _parse_padding(row: dict[str, Any]) -> Padding | None:
-    padding = _parse_integers(row, "padding", 4)
-    fit = Fit(str(row.get("fit", "pad")), str(row.get("pad_color", AUTO)))
-    if padding is None:
-        return None
-    if min(padding) < 0:
-        raise ValueError(f'"padding" {padding} is negative. Write [left, top, right, bottom] in pixels')
-    return Padding(padding[0], padding[1], padding[2], padding[3], fit)
-
-
-def _parse_integers(row: dict[str, Any], key: str, count: int) -> list[int] | None:
-    """Return a list of whole numbers, or None if the row does not have that key."""
-    values = row.get(key)
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != count or not all(_is_integer(value) for value in values):
-        raise ValueError(f'"{key}" must be a list of {count} whole numbers')
-    return [int(value) for value in values]
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()

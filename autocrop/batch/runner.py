@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,20 +19,12 @@ from autocrop.engines import Engine
 from autocrop.images import remove_leftovers
 from autocrop.memory import keep_freed_memory
 
-MAX_DEFAULT_WORKERS = 8
-"""Each worker takes about 100 MB for a photo of 12 megapixels."""
 QUEUED_PER_WORKER = 4
 """Number of photos that may run ahead of the slowest one. Only their results are buffered, not their pixels, so this
 costs little memory."""
 POOLED_BLOCKS = 64
 """Blocks of memory, up to 16 MB each, that Pillow keeps for the next photo. Returning them to the system and requesting
 new ones takes a fifth of the time for decoding, cropping and encoding."""
-
-
-def default_workers() -> int:
-    """Return the default number of workers: one per core available to this process, up to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_DEFAULT_WORKERS)
 
 
 def run(engine: Engine | None, plan: Plan, workers: int = 1, stop: threading.Event | None = None) -> Iterator[Result]:

@@ -43,8 +43,8 @@ def apply(
     from autocrop.batch.manifest import Row, read_rows
     from autocrop.batch.options import Options
     from autocrop.batch.plan import Plan
-    from autocrop.batch.runner import default_workers
     from autocrop.cli.batch import RunSettings, run_batch
+    from autocrop.concurrency import default_workers
     from autocrop.images import MAX_PIXELS
 
     options = Options(

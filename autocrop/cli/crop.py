@@ -70,10 +70,10 @@ def crop(
         return
 
     from autocrop.batch.options import Options
-    from autocrop.batch.runner import default_workers
     from autocrop.batch.sources import Sources
     from autocrop.batch.targets import make_targets
     from autocrop.cli import batch, streams, watching
+    from autocrop.concurrency import default_workers
     from autocrop.images import MAX_PIXELS
     from autocrop.search.subjects import Region
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from autocrop.concurrency import Pool
 from autocrop.engines import preprocess
 from autocrop.engines.base import Features, Proposals
 from autocrop.engines.opencv_heads import GraphHead, Head, Maps, PoolingHead, ProposalHead, read_graph
@@ -26,8 +25,8 @@ PROPOSAL_OUTPUTS = {"boxes", "confidence"}
 class OpenCVEngine:
     """A model as an encoder graph (image → feature maps) and a head (feature maps, boxes → scores).
 
-    Threads may share an engine. OpenCV keeps the inputs of a graph inside the graph, so the engine loads one pair of
-    encoder and head for each thread that uses it at the same time.
+    Threads may share an engine. OpenCV keeps the inputs of a graph inside the graph, so each thread borrows a pair of
+    encoder and head. Up to one pair per core is loaded, at most 8, and further threads wait for one.
 
     Args:
         card: card of the model.
@@ -45,15 +44,15 @@ class OpenCVEngine:
         self._pattern = card.recipe.get("pattern", "")
         self._side = card.recipe.get("side", 0)
         self._files = files
-        self._idle = [self._load()]
-        encoder, head = self._idle[0]
-        self._output_names = tuple(encoder.getUnconnectedOutLayersNames())
-        self.shapes = head.shapes
+        self._graphs = Pool(self._load)
+        with self._graphs.borrow() as (encoder, head):
+            self._output_names = tuple(encoder.getUnconnectedOutLayersNames())
+            self.shapes = head.shapes
 
     def encode(self, image: NDArray[np.uint8], aspect: float | None = None) -> Features:
         """See :class:`~autocrop.engines.base.Engine`."""
         tensor = preprocess.normalize(preprocess.resize(image, self._side))
-        with self._graphs() as (encoder, head):
+        with self._graphs.borrow() as (encoder, head):
             encoder.setInput(tensor, "image")
             outputs = encoder.forward(self._output_names)
             # Copies, because OpenCV may return its own memory, which the next photo would overwrite.
@@ -64,7 +63,7 @@ class OpenCVEngine:
 
     def score(self, features: Features, boxes: Boxes, shape: str = "rectangle") -> NDArray[np.float32]:
         """See :class:`~autocrop.engines.base.Engine`."""
-        with self._graphs() as (_, head):
+        with self._graphs.borrow() as (_, head):
             return head.score(features.maps.prepared, np.ascontiguousarray(as_boxes(boxes)), shape)
 
     def propose(self, features: Features) -> Proposals | None:
@@ -82,18 +81,6 @@ class OpenCVEngine:
             return encoder, GraphHead(self._files["head"])
         proposes = set(encoder.getUnconnectedOutLayersNames()) >= PROPOSAL_OUTPUTS
         return encoder, ProposalHead() if proposes else PoolingHead(self._pattern)
-
-    @contextmanager
-    def _graphs(self) -> Iterator[tuple[cv2.dnn.Net, Head]]:
-        """Lend an encoder and a head to the caller, and load new ones if other threads use all of them."""
-        try:
-            pair = self._idle.pop()
-        except IndexError:
-            pair = self._load()
-        try:
-            yield pair
-        finally:
-            self._idle.append(pair)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from autocrop.images import metadata_reader
@@ -21,6 +22,7 @@ from autocrop.images.pixels import (
     Picture,
     SixteenBitArray,
     as_rgb,
+    averaged,
     reduced_for_preview,
     sixteen_bit_as_array,
     size_of,
@@ -30,6 +32,8 @@ from autocrop.images.tiff_layout import BITS_PER_SAMPLE
 PREVIEW_SIDE = 360
 """Short side in pixels down to which a JPEG may be reduced for analysis: 1.4 times the input of the networks, and small
 enough that 12 megapixels are decoded at an eighth (375 pixels)."""
+JPEG_SCALES = (8, 4, 2)
+"""Whole factors by which libjpeg reduces a photo while decoding it."""
 
 
 class Decoder(Protocol):
@@ -128,6 +132,64 @@ class PillowDecoder:
             return 1
 
 
+class MemoryDecoder(PillowDecoder):
+    """Turns a picture that a caller passes upright, and reduces it as the preview of a JPEG of its size is reduced.
+
+    Analysis then finds the same crops in the picture as in the file, and copies no large picture.
+
+    Args:
+        image: The picture, opened by Pillow or made in memory.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        super().__init__(image)
+
+    def decode_preview(self) -> Image.Image:
+        """See :class:`Decoder`."""
+        factor = _jpeg_scale(self.size)
+        if factor == 1:
+            return super().decode_preview()
+        self._image.load()
+        orientation = metadata_reader.orientation_of(self._image)  # 1 if the picture has been turned upright since
+        reduced = averaged(self._image, factor)
+        metadata_reader.pin_orientation(reduced, orientation)
+        return as_rgb(_load_upright(reduced))
+
+
+class ArrayDecoder:
+    """Reduces an array as :class:`MemoryDecoder` reduces an image. It copies the whole array only for a crop.
+
+    Args:
+        array: RGB ``[h, w, 3]``.
+    """
+
+    orientation = 1
+    format: str | None = None
+    data = b""
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        self._array = array
+        self.size = size_of(array)
+        self.encoding = Encoding(None, "RGB", lossless=True)
+        self.metadata = Metadata()
+        self.notes: list[str] = []
+
+    def decode_preview(self) -> Image.Image:
+        """See :class:`Decoder`."""
+        factor = _jpeg_scale(self.size)
+        if factor == 1:
+            return as_rgb(reduced_for_preview(self.decode()))
+        import cv2
+
+        width, height = (math.ceil(side / factor) for side in self.size)
+        array = np.ascontiguousarray(self._array)
+        return Image.fromarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA))
+
+    def decode(self) -> Image.Image:
+        """See :class:`Decoder`."""
+        return Image.fromarray(self._array)
+
+
 class SixteenBitDecoder(PillowDecoder):
     """Decodes PNG and PPM files of 16-bit color, which Pillow would reduce to 8 bits.
 
@@ -194,6 +256,11 @@ def _bit_depth(image: Image.Image, data: bytes) -> int:
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
     return 8
+
+
+def _jpeg_scale(size: tuple[int, int]) -> int:
+    """Return the factor by which the preview of a JPEG of *size* (width, height) is reduced."""
+    return next((factor for factor in JPEG_SCALES if min(size) // PREVIEW_SIDE >= factor), 1)
 
 
 def _load_upright(image: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image
 from autocrop.errors import PhotoError
 from autocrop.geometry.boxes import PixelBox
 from autocrop.images import lossless, pixels
-from autocrop.images.decoding import Decoder, PillowDecoder
+from autocrop.images.decoding import ArrayDecoder, Decoder, MemoryDecoder
 from autocrop.images.files import write_atomically
 from autocrop.images.formats import LOSSLESS_FORMATS, check_sides, format_of
 from autocrop.images.limits import MAX_PIXELS, pillow_limit
@@ -54,7 +54,7 @@ class Photo:
             )
 
     def preview(self) -> NDArray[np.uint8]:
-        """Decode the upright photo as RGB ``[h, w, 3]`` for analysis. Large JPEGs are reduced, which is faster.
+        """Decode the upright photo as RGB ``[h, w, 3]`` for analysis. Large JPEGs and large images are reduced.
 
         Raises:
             PhotoError: The file is damaged.
@@ -260,7 +260,7 @@ def photo_from_memory(image: Image.Image | NDArray[np.uint8]) -> Photo:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise PhotoError(f"An array must be RGB, uint8 [h, w, 3]; got {image.dtype} {list(image.shape)}.")
-        image = Image.fromarray(image)
-    elif orientation_of(image) != 1:
+        return Photo(ArrayDecoder(image), "the picture")
+    if orientation_of(image) != 1:
         image = image.copy()  # the decoder turns it upright
-    return Photo(PillowDecoder(image), getattr(image, "filename", "") or "the picture")
+    return Photo(MemoryDecoder(image), getattr(image, "filename", "") or "the picture")

@@ -27,7 +27,7 @@ FLOAT_PEAK = "autocrop_peak"
 """Key of ``Image.info`` for the value that stands for white in floating-point gray."""
 
 
-def size_of(picture: Picture) -> tuple[int, int]:
+def size_of(picture: Picture | NDArray[np.uint8]) -> tuple[int, int]:
     """Return (width, height) in pixels."""
     return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
 
@@ -139,6 +139,15 @@ def reduced_for_preview(picture: Picture) -> Picture:
     if isinstance(picture, Image.Image):
         return picture.reduce(factor) if picture.mode in REDUCIBLE_MODES else picture
     return np.ascontiguousarray(picture[factor // 2 :: factor, factor // 2 :: factor])
+
+
+def averaged(image: Image.Image, factor: int) -> Image.Image:
+    """Return a picture reduced by a whole factor for analysis: each pixel is the mean of ``factor x factor`` pixels.
+
+    Pixels that have no mean, such as palette indices, are converted to RGB first.
+    """
+    has_mean = image.mode in ("RGBA", "LA") or (image.mode in REDUCIBLE_MODES[:-1] and not has_transparency(image))
+    return (image if has_mean else as_rgb(image)).reduce(factor)
 
 
 def with_alpha_channel(image: Image.Image) -> Image.Image:

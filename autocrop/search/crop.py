@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,9 +12,11 @@ from PIL import Image
 
 from autocrop.errors import AutocropError, UsageError
 from autocrop.geometry.boxes import PixelBox
-from autocrop.geometry.ratio import Ratio
-from autocrop.images import Photo, Picture, as_image, open_photo, pixels
+from autocrop.geometry.composition import CROP_SHAPES
+from autocrop.geometry.ratio import Ratio, as_ratio
+from autocrop.images import Photo, Picture, as_image, pixels
 from autocrop.images.padding import Padding, circular, padded
+from autocrop.search.crop_fields import parse_box, parse_integers, parse_padding
 from autocrop.search.image_source import ImageSource, to_photo
 
 
@@ -61,7 +64,7 @@ class Crop:
         all 16.
 
         Args:
-            image: the photo, as a path, a Pillow image, or an RGB array ``[h, w, 3]`` uint8.
+            image: the photo: a path, bytes, a binary file, a Pillow image, or an RGB array ``[h, w, 3]`` uint8.
 
         Raises:
             AutocropError: the photo cannot be read, or does not have the size of the crop's photo.
@@ -90,11 +93,11 @@ class Crop:
             picture = pixels.crop_and_resize(picture, (0, 0, self.width, self.height), size)
         return circular(picture) if self.shape == "circle" else picture
 
-    def save(self, photo: str | PathLike[str], output: str | PathLike[str], quality: int | None = None) -> None:
-        """Cut this crop out of a photo file, and write it with the photo's metadata and bit depth.
+    def save(self, photo: ImageSource, output: str | PathLike[str], quality: int | None = None) -> None:
+        """Cut this crop out of a photo, and write it with the photo's metadata and bit depth.
 
         Args:
-            photo: path of the photo. The file is not changed.
+            photo: the photo: a path, bytes, a binary file, a Pillow image, or an RGB array. It is not changed.
             output: path of the output; the extension determines the format. An existing file is replaced.
             quality: 1 to 100. By default, a JPEG keeps the quality of the photo.
 
@@ -102,12 +105,43 @@ class Crop:
             AutocropError: the photo cannot be read or does not have the size of the crop's photo, or the output
                 cannot be written or is the photo itself.
         """
-        if Path(output).exists() and Path(output).samefile(photo):
+        if isinstance(photo, str | PathLike) and Path(output).exists() and Path(output).samefile(photo):
             raise UsageError(
                 f"{output} is the photo itself, and autocrop never overwrites photos. Choose another name."
             )
-        opened = open_photo(Path(photo))
+        opened = to_photo(photo)
         opened.save(self.render(opened), Path(output), quality=quality)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Crop:
+        """Make a crop from the result of :meth:`to_dict`. Its scores have four decimals, and it has no notes.
+
+        >>> autocrop.Crop.from_dict(json.loads(text)).save("photo.jpg", "cropped.jpg")
+
+        Args:
+            row: the dictionary. Other keys, such as those of ``autocrop --json``, are ignored.
+
+        Raises:
+            UsageError: a value is missing or malformed.
+        """
+        try:
+            width, height = parse_integers(row, "photo", 2) or (0, 0)
+            shape = row.get("shape", "rectangle")
+            if shape not in CROP_SHAPES:
+                raise ValueError(f'"shape" must be one of {", ".join(CROP_SHAPES)}')
+            return cls(
+                parse_box(row),
+                float(row["score"]),
+                as_ratio(row["ratio"]),
+                float(row["score_full"]),
+                (width, height),
+                padding=parse_padding(row),
+                shape=shape,
+            )
+        except KeyError as error:
+            raise UsageError(f'This is not a crop from Crop.to_dict: "{error.args[0]}" is missing.') from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"This is not a crop from Crop.to_dict: {error}.") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Convert the crop to JSON types, as ``autocrop --json`` prints them."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autocrop import weights
+from autocrop.concurrency import Pool
 from autocrop.geometry.boxes import Boxes
 
 MAX_PIXELS = 576 * 416
@@ -23,14 +24,13 @@ MIN_CONFIDENCE = 0.7
 NO_FACES: Boxes = np.empty((0, 4), np.float32)
 """Empty array ``[0, 4]``: the photo has no faces, or face detection is off."""
 
-_detectors = threading.local()
 _loading = threading.Lock()
 
 
 def find_faces(image: NDArray[np.uint8]) -> Boxes:
     """Find the faces in an upright photo.
 
-    Several threads may call this function at the same time. Each thread loads a detector of its own at its first call.
+    Several threads may call this function at the same time. They share up to one detector per core, at most 8.
 
     Args:
         image: RGB ``[h, w, 3]``.
@@ -45,9 +45,9 @@ def find_faces(image: NDArray[np.uint8]) -> Boxes:
     scale = min(1.0, MAX_SIDE / max(width, height), (MAX_PIXELS / (width * height)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    detector = _detector()
-    detector.setInputSize(size)
-    _, detections = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    with _detectors.borrow() as detector:
+        detector.setInputSize(size)
+        _, detections = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
     if detections is None:
         return NO_FACES
     left, top, face_width, face_height = detections[:, :4].T
@@ -57,17 +57,17 @@ def find_faces(image: NDArray[np.uint8]) -> Boxes:
     return boxes[np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")]
 
 
-def _detector() -> Any:
-    """Return the detector of the current thread, and load it at the first call."""
-    if not hasattr(_detectors, "yunet"):
-        # Bytes, because OpenCV cannot open paths with characters outside the code page on Windows.
-        model = np.frombuffer(weights.face_detector().read_bytes(), np.uint8)
-        size = 320, 320  # a placeholder: every call sets the size
-        with _loading:  # OpenCV warns about its own defaults, and all threads share one log level
-            level = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-            try:
-                _detectors.yunet = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, MIN_CONFIDENCE)
-            finally:
-                cv2.utils.logging.setLogLevel(level)
-    return _detectors.yunet
+def _load_detector() -> Any:
+    # Bytes, because OpenCV cannot open paths with characters outside the code page on Windows.
+    model = np.frombuffer(weights.face_detector().read_bytes(), np.uint8)
+    size = 320, 320  # a placeholder: every call sets the size
+    with _loading:  # OpenCV warns about its own defaults, and all threads share one log level
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        try:
+            return cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, MIN_CONFIDENCE)
+        finally:
+            cv2.utils.logging.setLogLevel(level)
+
+
+_detectors = Pool(_load_detector)

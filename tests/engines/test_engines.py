@@ -1,15 +1,18 @@
 """Both engines with the bundled models."""
 
 import dataclasses
+import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from autocrop import weights
-from autocrop.engines import load_model
+from autocrop.concurrency import default_workers
+from autocrop.engines import load_model, opencv
 from autocrop.geometry.candidates import dense_anchors, grid_anchors
 from tests.helpers.search import find_boxes
 
@@ -131,3 +134,40 @@ def test_only_asmnet_scores_circles(samples):
         assert np.abs(scores[-1] - engine.score(features, boxes)).max() > 0.01
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
     assert load_model("vrn", "cpu").shapes == ("rectangle",)
+
+
+@pytest.mark.parametrize("model", ["vrn", "asmnet"])
+def test_threads_share_a_bounded_number_of_graphs(model, samples, monkeypatch):
+    """Twenty threads at once load one graph per core at most, and each photo gets its own scores."""
+    loaded = []
+    read = opencv.read_graph
+    monkeypatch.setattr(opencv, "read_graph", lambda path: loaded.append(path) or read(path))
+    engine = load_model(model, "cpu", engine="opencv")
+    images = [np.asarray(Image.open(path).convert("RGB")) for path in samples]
+    boxes = dense_anchors()[::40]
+    expected = [engine.score(engine.encode(image), boxes) for image in images]
+    assert len(loaded) == 1
+    start = threading.Barrier(20)
+
+    def score(number):
+        start.wait(30)
+        image = images[number % len(images)]
+        return engine.score(engine.encode(image), boxes)
+
+    with ThreadPoolExecutor(20) as executor:
+        for number, scores in enumerate(executor.map(score, range(20))):
+            assert scores == pytest.approx(expected[number % len(images)], abs=1e-5)
+    assert len(loaded) <= default_workers()
+
+
+def test_a_failed_encoding_returns_its_graphs(samples):
+    """An engine works after more failures than it has graphs."""
+    engine = load_model(None, "cpu", engine="opencv")
+    image = np.asarray(Image.open(samples[0]).convert("RGB"))
+    boxes = dense_anchors()[::40]
+    expected = engine.score(engine.encode(image), boxes)
+    features = engine.encode(image)
+    for _ in range(default_workers() + 1):
+        with pytest.raises(AttributeError):
+            engine.score(dataclasses.replace(features, maps=dataclasses.replace(features.maps, prepared=None)), boxes)
+    assert engine.score(engine.encode(image), boxes) == pytest.approx(expected, abs=1e-5)

@@ -80,6 +80,64 @@ def test_large_jpegs_have_reduced_previews(tmp_path, size, shape):
     assert open_photo(tmp_path / "photo.jpg").preview().shape == (*shape, 3)
 
 
+@pytest.mark.parametrize(
+    "size", [(4000, 3000), (5759, 2880), (2879, 2879), (2900, 1440), (1439, 1439), (720, 1001), (719, 2000), (360, 300)]
+)
+def test_previews_of_files_and_of_memory_have_one_size(tmp_path, size):
+    """A picture in memory is reduced as a JPEG of its size is reduced."""
+    image = Image.new("RGB", size, (90, 60, 30))
+    image.save(tmp_path / "photo.jpg", quality=50)
+    expected = open_photo(tmp_path / "photo.jpg").preview()
+    for source in (image, np.asarray(image)):
+        preview = photo_from_memory(source).preview()
+        assert preview.shape == expected.shape
+        assert np.abs(preview.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_previews_of_large_pictures_in_memory_show_them(photo, mode):
+    """Every mode is reduced to what the picture looks like, and the picture itself does not change."""
+    rgb = Image.open(photo).convert("RGB").resize((1600, 1200))
+    if mode in ("I;16", "I", "F"):
+        gray = np.asarray(rgb.convert("L"))
+        image = Image.fromarray(gray.astype(np.uint16) * 257) if mode == "I;16" else rgb.convert("L").convert(mode)
+        rgb = Image.fromarray(gray).convert("RGB")
+    else:
+        image = rgb.convert(mode)
+        rgb = image.convert("RGB")
+    before = image.tobytes()
+    preview = photo_from_memory(image).preview()
+    assert preview.shape == (600, 800, 3)
+    assert np.abs(preview.astype(int) - np.asarray(rgb.reduce(2))).mean() < 1.5
+    assert image.tobytes() == before
+
+
+def test_transparent_colors_are_white_in_previews_of_large_pictures():
+    """Transparent areas are white in pictures with an alpha channel and with one transparent color."""
+    color, alpha = Image.new("RGB", (1600, 1200), (200, 10, 10)), Image.new("RGBA", (1600, 1200), (200, 10, 10, 0))
+    color.info["transparency"] = (200, 10, 10)
+    for image in (color, alpha):
+        assert (photo_from_memory(image).preview() == 255).all()
+
+
+@pytest.mark.parametrize("decoded_first", [False, True])
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6])
+def test_previews_of_large_pictures_in_memory_are_upright(photo, tmp_path, orientation, suffix, decoded_first):
+    """EXIF orientation is applied once, before and after the whole picture has been decoded."""
+    upright = Image.open(photo).convert("RGB").resize((1500, 1000))
+    image, exif = stored(upright, orientation)
+    image.save(tmp_path / f"in{suffix}", exif=exif)
+    with Image.open(tmp_path / f"in{suffix}") as picture:
+        opened = photo_from_memory(picture)
+        if decoded_first:
+            assert np.asarray(opened.pixels).shape == (1000, 1500, 3)
+        assert (opened.width, opened.height) == (1500, 1000)
+        difference = np.abs(opened.preview().astype(int) - np.asarray(upright.reduce(2)))
+        assert difference.mean() < 4
+        assert np.abs(np.asarray(opened.pixels).astype(int) - np.asarray(upright)).mean() < 8
+
+
 def test_multi_picture_jpegs_open_as_their_first_picture(photo, tmp_path):
     """An MPO, as phones write it, is cropped as a JPEG, and a note tells that other pictures are left out."""
     picture = Image.open(photo)

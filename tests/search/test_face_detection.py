@@ -1,12 +1,15 @@
 """The face detector."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from autocrop import weights
+from autocrop.concurrency import default_workers
 from autocrop.search.face_detection import find_faces
 from tests.helpers.samples import SAMPLES
 
@@ -82,3 +85,19 @@ def test_the_detector_is_the_published_file():
     """`autocrop models verify` checks its digest, and its license is next to it."""
     assert weights.face_detector() in weights.verify_all()
     assert "Shiqi Yu" in weights.face_detector().with_name("face_detection_yunet.LICENSE.txt").read_text()
+
+
+def test_threads_share_a_bounded_number_of_detectors(astronaut, monkeypatch):
+    """Twenty threads at once load one detector per core at most."""
+    loaded = []
+    create = cv2.FaceDetectorYN.create
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *options: loaded.append(0) or create(*options))
+    start = threading.Barrier(20)
+
+    def find(_):
+        start.wait(30)
+        return find_faces(astronaut)
+
+    with ThreadPoolExecutor(20) as executor:
+        assert all(len(faces) == 1 for faces in executor.map(find, range(20)))
+    assert len(loaded) <= default_workers()
