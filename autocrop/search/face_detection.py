@@ -30,7 +30,7 @@ _loading = threading.Lock()
 def find_faces(image: NDArray[np.uint8]) -> Boxes:
     """Find the faces in an upright photo.
 
-    Several threads may call this function at the same time. Each thread loads a detector of its own at its first call.
+    Several threads may call this function at the same time. Each thread loads its own detector on its first call.
 
     Args:
         image: RGB ``[h, w, 3]``.
@@ -58,7 +58,7 @@ def find_faces(image: NDArray[np.uint8]) -> Boxes:
 
 
 def _detector() -> Any:
-    """Return the detector of the current thread, and load it at the first call."""
+    """Return the detector of the current thread, loading it on the first call."""
     if not hasattr(_detectors, "yunet"):
         # Bytes, because OpenCV cannot open paths with characters outside the code page on Windows.
         model = np.frombuffer(weights.face_detector().read_bytes(), np.uint8)
