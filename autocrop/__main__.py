@@ -8,7 +8,7 @@ def main() -> None:
 
     Ctrl-C during the imports ends the process without a traceback.
     """
-    # A shell that starts the process in the background makes it ignore Ctrl-C, which must stay so.
+    # A shell that starts this process in the background makes it ignore Ctrl-C. Leave that unchanged.
     handles_interrupt = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if handles_interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -134,7 +134,7 @@ class Cropper:
 
 
 def crop(image: ImageSource, ratio: str | float | Ratio | None = None) -> Crop:
-    """Find the best crop of a photo with the default model, which is loaded at the first call.
+    """Find the best crop of a photo with the default model, which is loaded on the first call.
 
     >>> autocrop.crop("photo.jpg", ratio="4:3").save("photo.jpg", "cropped.jpg")
 

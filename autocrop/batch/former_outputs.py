@@ -15,7 +15,7 @@ from autocrop.batch.sources import Source
 from autocrop.batch.template import DEFAULT_TEMPLATE, marks_crops
 
 EXPLANATION = re.compile(r"(?P<folder_path>.*?)/?(?P<stem>[^/]+)_explained")
-"""Path of a picture that ``autocrop explain`` made, without its extension."""
+"""Matches the path, without the extension, of a picture that ``autocrop explain`` made."""
 
 _LABEL = rf"(?:crop|[\d.]+x[\d.]+|{'|'.join(map(re.escape, PRESETS))})"
 _FIELDS = {"stem": r"(?P<stem>[^/]+)", "label": _LABEL, "folder": r"[^/]+"}
@@ -50,7 +50,7 @@ def possible_originals(source: Source, options: Options) -> Iterator[tuple[Path,
 
 @functools.cache
 def crop_patterns(template: str, next_to_photos: bool) -> list[re.Pattern[str]]:
-    """Return patterns for the paths of crops without their extension.
+    """Return patterns that match the paths of crops, without their extensions.
 
     Each pattern has the groups ``folder_path``, a folder that the photo may be in, and ``stem``, the photo's.
 
@@ -69,7 +69,7 @@ def crop_patterns(template: str, next_to_photos: bool) -> list[re.Pattern[str]]:
 
 
 def _expression(template: str, rank: str) -> str:
-    """Return the regular expression for a template, with one for its rank."""
+    """Convert a template to a regular expression. *rank* is the expression for its ``{rank}`` field."""
     expression, used = "", set()
     for literal, field, _, _ in string.Formatter().parse(template):
         expression += re.escape(literal.replace("\\", "/"))

@@ -58,7 +58,7 @@ class _JobRun:
         return self._results
 
     def _open_photo(self, tasks: Sequence[Task]) -> Photo:
-        """Open the photo. If a sidecar will be updated, turn the photo as Lightroom does, by the sidecar."""
+        """Open the photo. If a sidecar will be updated, use the sidecar's orientation, as Lightroom does."""
         photo = open_photo(self._job.path, self._options.max_pixels)
         for file in (output.file for task in tasks for output in task.outputs):
             if is_sidecar(file) and file.is_file():

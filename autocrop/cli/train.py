@@ -22,7 +22,9 @@ def train(
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Override the recipe's number of epochs.")] = None,
     batch: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Set the photos per optimizer step. Most models hold one at a time in memory."),
+        typer.Option(
+            min=1, help="Set the number of photos per optimizer step. Most models hold one at a time in memory."
+        ),
     ] = None,
     lr: Annotated[Optional[float], typer.Option(min=0, help="Override the recipe's learning rate.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Set the random seed.")] = None,

@@ -40,7 +40,7 @@ def measure_ranking(samples: Sequence[Sample], predictions: Sequence[Prediction]
 
 
 def _rank(samples: Sequence[Sample], scores: Sequence[NDArray[np.float32]], scale: Scale) -> dict[str, Any]:
-    """Average the ranking metrics of scores of the annotated crops over all photos. All None without scores."""
+    """Average the ranking metrics of the annotated crops over all photos. All are None if there are no scores."""
     means = [f"{name}_{n}" for name in ("acc", "acc_w") for n in TOP_N]
     if not scores:
         return dict.fromkeys(["srcc", "pcc", *means, "pair_accuracy"]) | {"pairs": 0, "acc": {}, "acc_w": {}}

@@ -4,9 +4,9 @@ Reading goes ``photo`` → ``opening`` → ``decoding``, ``tiff_decoder`` or ``r
 and ``pixels``. ``jpeg_scans`` and ``raw_structure`` check that a file is complete, ``tiff_pages`` selects the page of a
 TIFF, and ``unsupported`` names the formats that cannot be read.
 Writing goes ``photo`` → ``saving`` or ``lossless`` → ``metadata_writer`` → ``metadata`` → ``exif``, ``xmp``,
-``photoshop``, ``tiff`` and ``containers``. ``color_of_output`` and ``color`` keep the colors true in each format, and
-``attachments`` and ``isobmff`` describe what else a file has. ``verification`` checks the result, ``files`` writes it
-to disk, ``sidecar`` makes XMP sidecars, and ``turned`` shows photos as their sidecar turns them.
+``photoshop``, ``tiff`` and ``containers``. ``color_of_output`` and ``color`` preserve the colors in each format, and
+``attachments`` and ``isobmff`` describe what else a file contains. ``verification`` checks the result, ``files`` writes
+it to disk, ``sidecar`` makes XMP sidecars, and ``turned`` applies the orientation in a sidecar.
 
 Both directions share ``formats`` (names and extensions of formats), ``encoding`` (how a photo is compressed),
 ``limits`` (numbers of pixels) and ``orientation``. ``padding`` and ``thumbnail`` make new pictures from decoded ones.

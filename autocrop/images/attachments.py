@@ -1,4 +1,4 @@
-"""Further pictures and films in a photo file, which a crop does not have: describe them for the user.
+"""Describe the additional pictures and videos in a photo file, which its crops do not keep.
 
 Sources: CIPA DC-007 (multi-picture format), Android's Ultra HDR and Motion Photo formats 1.0, Google's Dynamic Depth
 1.0, ISO 21496-1 (gain maps), ISO/IEC 23008-12 (auxiliary images of HEIC and AVIF).
@@ -13,12 +13,12 @@ from autocrop.images.containers import APP2, END_MARKER, jpeg_segments
 from autocrop.images.isobmff import boxes
 
 MPF_HEADER = b"MPF\0"
-"""First bytes of the JPEG segment that lists further pictures."""
+"""First bytes of the JPEG segment that lists additional pictures."""
 NUMBER_OF_PICTURES = 0xB001
 """Tag of the list with the number of pictures, including the main one."""
 GAIN_MAP = "the HDR gain map is left out"
 DEPTH_MAP = "the depth map is left out"
-FILM = "the film of the motion photo is left out"
+FILM = "the video of the motion photo is left out"
 PICTURES = "other pictures in the file, such as an HDR gain map, are left out"
 SCHEMAS = {
     b"http://ns.adobe.com/hdr-gain-map/1.0/": GAIN_MAP,
@@ -33,24 +33,24 @@ XMP_SIGNS = (
     (re.compile(rb"""["'>]Depth["'<]"""), DEPTH_MAP),
     (re.compile(rb"""(?:MotionPhoto|MicroVideo)(?:\s*=\s*["']|\b[^<>]*>)\s*1|["'>]MotionPhoto["'<]"""), FILM),
 )
-"""Other parts of XMP that show that a file has an attachment."""
+"""Other XMP patterns that reveal an attachment."""
 GAIN_MAP_SEGMENTS = (b"urn:iso:std:iso:ts:21496:-1",)
 """First bytes of JPEG segments of photos with gain maps."""
 TRAILER_SIGNS = ((re.compile(rb"MotionPhoto_Data|\0\0\0.ftyp(?!avif|avis|heic|heix|mif1)", re.DOTALL), FILM),)
-"""Bytes behind the picture of a JPEG, where phones of Samsung and Google store a film."""
+"""Bytes after a JPEG's picture, where Samsung and Google phones store a video."""
 TRAILER_SIZE = 1 << 16
-"""Bytes at the end of a JPEG that are searched, and bytes behind its picture."""
+"""Number of bytes to search right after a JPEG's picture, and at the end of the file."""
 BOX_SIGNS = (
     (re.compile(rb"aux:hdrgainmap|\0tmap\0"), GAIN_MAP),
     (re.compile(rb"auxid:2\b|auxiliary:depth|aux:(?:depth|disparity)"), DEPTH_MAP),
     (re.compile(rb"aux:\w*matte"), PICTURES),
 )
-"""Types of the auxiliary pictures and of derived ones in the boxes of HEIC and AVIF files."""
+"""Types of auxiliary and derived pictures in the boxes of HEIC and AVIF files."""
 Signs = tuple[tuple[re.Pattern[bytes], str], ...]
 
 
 def describe_jpeg(data: bytes, xmp: bytes) -> tuple[str, ...]:
-    """Return notes for the user about the further pictures and films of a JPEG.
+    """Return notes for the user about the additional pictures and videos in a JPEG.
 
     Args:
         data: Content of the file.
@@ -59,7 +59,7 @@ def describe_jpeg(data: bytes, xmp: bytes) -> tuple[str, ...]:
     segments, scan = jpeg_segments(data)
     lists = [body[len(MPF_HEADER) :] for marker, body in segments if marker == APP2 and body.startswith(MPF_HEADER)]
     pictures = max(map(_number_of_pictures, lists), default=1)
-    # Finding the end takes a millisecond or two, and most files end with their picture.
+    # Finding the end of the picture takes a millisecond or two, and most files have nothing after it.
     trailer = _trailer(data, scan) if pictures > 1 or not data.endswith(END_MARKER) else b""
     notes = _search_xmp(xmp) + _search(trailer, TRAILER_SIGNS)
     if any(marker == APP2 and body.startswith(GAIN_MAP_SEGMENTS) for marker, body in segments):
@@ -70,8 +70,8 @@ def describe_jpeg(data: bytes, xmp: bytes) -> tuple[str, ...]:
 
 
 def _trailer(data: bytes, scan: int) -> bytes:
-    """Return the beginning and the end of what follows the picture whose first scan is at position *scan*."""
-    end = data.find(END_MARKER, scan)  # scans have no such bytes
+    """Return the first and last bytes of the data after the picture whose first scan is at position *scan*."""
+    end = data.find(END_MARKER, scan)  # these bytes do not occur inside a scan
     if end < 0:
         return b""
     end += len(END_MARKER)
@@ -79,7 +79,7 @@ def _trailer(data: bytes, scan: int) -> bytes:
 
 
 def describe_boxes(data: bytes, xmp: bytes) -> tuple[str, ...]:
-    """Return notes for the user about the further pictures and films of a HEIC or AVIF.
+    """Return notes for the user about the additional pictures and videos in a HEIC or AVIF file.
 
     Args:
         data: Beginning of the file, with its boxes.

@@ -47,16 +47,16 @@ CURVES: dict[int, tuple[float, ...]] = {
 }
 """Parameters of ICC's parametric curve for CICP's transfer characteristics: a power, or a line and a power."""
 HDR_CURVES = {16: "PQ", 18: "HLG"}
-"""CICP's transfer characteristics of high dynamic range, which a profile of this kind cannot describe."""
+"""CICP's HDR transfer characteristics, which this kind of profile cannot describe."""
 SRGB_CICP = {(primaries, curve) for primaries in (1, 2) for curve in (1, 2, 6, 13, 14, 15)}
 """Color primaries and transfer characteristics that viewers treat as sRGB."""
 USUAL_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.05
-"""Exponent in gAMA of pictures in sRGB, and the relative difference below which a PNG counts as sRGB."""
+"""gAMA exponent of sRGB pictures, and the relative difference below which a PNG counts as sRGB."""
 PRIMARIES_TOLERANCE = 0.01
 D50 = (0.9642, 1.0, 0.8249)
-"""XYZ of the white in ICC profiles."""
+"""XYZ of the white point in ICC profiles."""
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-"""Matrix of the chromatic adaptation that ICC recommends."""
+"""Matrix of the chromatic adaptation that the ICC recommends."""
 SPACE_SIGNATURES = {"rgb": b"RGB ", "gray": b"GRAY", "cmyk": b"CMYK", "lab": b"Lab "}
 """Names of color spaces in the header of an ICC profile."""
 
@@ -125,9 +125,9 @@ def profile_of_chunks(chunks: tuple[Chunk, ...], space: str) -> bytes:
 
 
 def rgb_profile_of_gray(icc: bytes) -> bytes:
-    """Return a profile by which RGB pictures of equal channels look as gray ones do by a gray profile.
+    """Return an RGB profile that renders equal channels the way a gray profile renders gray.
 
-    It is empty if the gray profile is not made of one curve.
+    It is empty if the gray profile does not consist of a single curve.
     """
     (count,) = struct.unpack_from(">I", icc.ljust(132, b"\0"), 128)
     if icc[20:24] != b"XYZ ":
@@ -140,7 +140,7 @@ def rgb_profile_of_gray(icc: bytes) -> bytes:
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
-    """Convert a picture to sRGB by its profile.
+    """Convert a picture to sRGB using its profile.
 
     Args:
         image: A picture of mode CMYK, RGB, RGBA, L, LA or LAB.
@@ -198,7 +198,7 @@ def _profile(name: str, primaries: Primaries, curve: bytes, space: str) -> bytes
         table += tag + struct.pack(">II", start + len(contents), len(content))
         contents += content.ljust(-(-len(content) // 4) * 4, b"\0")
     header = struct.pack(">I", start + len(contents)) + bytes(4) + b"\x04\x30\0\0mntr" + SPACE_SIGNATURES[space]
-    date = struct.pack(">6H", 2024, 1, 1, 0, 0, 0)  # a fixed one, so that outputs do not depend on the time
+    date = struct.pack(">6H", 2024, 1, 1, 0, 0, 0)  # fixed, so that outputs do not depend on the time
     header += b"XYZ " + date + b"acsp" + bytes(28) + _fixed(*D50)
     return header.ljust(128, b"\0") + table + contents
 
@@ -210,7 +210,7 @@ def _text(text: str) -> bytes:
 
 
 def _to_d50(primaries: Primaries) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return XYZ of the primaries as columns, adapted to D50, and the matrix of the adaptation."""
+    """Return the XYZ of the primaries as columns, adapted to D50, and the adaptation matrix."""
     white, *colors = (
         np.array([x / y, 1, (1 - x - y) / y]) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
     )

@@ -1,4 +1,4 @@
-"""Keep the colors of a crop true in its output format: keep their description, translate it, or convert the pixels."""
+"""Preserve a crop's colors in the output format: keep their description, translate it, or convert the pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ICC_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "HEIF")
 CICP_FORMATS = ("PNG", "AVIF", "HEIF")
 """Formats to which autocrop writes the code points of colors."""
 FORMATS_OF_SPACES = {"cmyk": ("JPEG", "TIFF"), "lab": ("TIFF",)}
-"""Formats that hold other color spaces than RGB and gray."""
+"""Formats that support color spaces other than RGB and gray."""
 CONVERTIBLE_MODES = ("L", "LA", "RGB", "RGBA")
 """Modes of pictures that are converted to sRGB for formats without profiles."""
 
@@ -63,7 +63,7 @@ def describe_pixels(metadata: Metadata, mode: str, source_mode: str, file_format
     notes = []
     space = color_space(mode)
     icc = metadata.icc
-    # Gray with alpha and 16 bits is RGB from the start. A wrong profile that the photo had already stays.
+    # 16-bit gray with alpha is decoded as RGB. A profile that was wrong in the photo is kept.
     gray_became_rgb = space == "rgb" and color.space_of(icc) == b"GRAY"
     is_converted = space != color_space(source_mode) and color.space_of(icc) != color.SPACE_SIGNATURES[space]
     if icc and (gray_became_rgb or is_converted):
@@ -82,7 +82,7 @@ def describe_pixels(metadata: Metadata, mode: str, source_mode: str, file_format
         return metadata, notes
     if file_format != "PNG" and not icc and profile and not (cicp and not cicp.is_srgb):
         notes.append("gAMA and cHRM of the PNG become a color profile")
-    # A PNG keeps its chunks, and AVIF and HEIC their code points; old readers of PNG know only the profile.
+    # A PNG keeps its chunks, and AVIF and HEIC keep their code points. Old PNG readers know only the profile.
     needs_profile = not (file_format == "PNG" and metadata.chunks) and (file_format not in ("AVIF", "HEIF") or not cicp)
     return dataclasses.replace(metadata, icc=profile if needs_profile else icc), notes
 

@@ -24,11 +24,11 @@ Segment = tuple[int, bytes]
 Chunk = tuple[bytes, bytes]
 """Type and content of a chunk of a PNG."""
 MAX_SEGMENT = 65_533
-"""Bytes of content that fit into one segment of a JPEG."""
+"""Maximum number of content bytes in a JPEG segment."""
 COMPRESSED_TEXTS = (b"zTXt", b"iTXt")
 """Types of PNG chunks with texts that may be compressed."""
 MAX_PILLOW_TEXT = 1 << 20
-"""Bytes of a decompressed text above which Pillow refuses a PNG."""
+"""Maximum size in bytes of a decompressed text. Pillow refuses PNGs with longer texts."""
 MAX_DEFLATE_RATIO = 1032
 """Highest ratio of decompressed to compressed size (RFC 1951)."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -78,11 +78,11 @@ def may_have_more_scans(data: bytes, components: int) -> bool:
 
 
 def insert_segments(data: bytes, segments: Iterable[Segment]) -> bytes:
-    """Replace the metadata segments of a JPEG, keeping those with which the encoder describes the pixels.
+    """Replace the metadata segments of a JPEG, keeping those in which the encoder describes the pixels.
 
     Args:
         data: A JPEG as an encoder wrote it.
-        segments: New segments; they come directly after JFIF's.
+        segments: New segments, which are inserted directly after the JFIF segment.
     """
     existing, scan = jpeg_segments(data)
     pixel_segments = [

@@ -30,7 +30,7 @@ from autocrop.images.pixels import (
 from autocrop.images.tiff_layout import BITS_PER_SAMPLE
 
 PREVIEW_SIDE = 360
-"""Short side in pixels down to which a JPEG may be reduced for analysis: 1.4 times the input of the networks, and small
+"""Minimum short side in pixels of a JPEG that is reduced for analysis: 1.4 times the input of the networks, and small
 enough that 12 megapixels are decoded at an eighth (375 pixels)."""
 JPEG_SCALES = (8, 4, 2)
 """Whole factors by which libjpeg reduces a photo while decoding it."""

@@ -66,9 +66,9 @@ class Encoding:
 
 
 def _stores_rgb(image: Image.Image) -> bool:
-    """Return True if a JPEG of three components stores RGB rather than YCbCr, by the rules of libjpeg.
+    """Return True if a three-component JPEG stores RGB rather than YCbCr, according to libjpeg's rules.
 
-    JFIF means YCbCr whatever else the file says; then Adobe's segment counts, and then the names of the components.
+    A JFIF segment means YCbCr. Without one, Adobe's segment decides; without either, the component names do.
     """
     if "jfif" in image.info:
         return False

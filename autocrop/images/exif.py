@@ -77,7 +77,7 @@ def _edit(original: ExifBlock, change: Callable[[ExifBlock], None]) -> bytes | N
         edited = bytes(block.data)
         if ExifBlock(edited).content(EDITED_TAGS) == original.content(EDITED_TAGS):
             return edited
-    except ValueError:  # the edited block cannot be read any more
+    except ValueError:  # the edited block can no longer be read
         pass
     return None
 
@@ -126,7 +126,7 @@ def _remove_thumbnail(block: ExifBlock) -> None:
     position = block.number("I", link)
     second = None if block.is_used(position, position + 2) else _thumbnail_directory(block, position)
     if second is None and not block.is_used(position, position + 2):
-        return  # whatever lies behind the fields, it is not a link
+        return  # the bytes after the fields are not a link
     block.data[link : link + 4] = bytes(4)
     if second is None:
         return
@@ -146,7 +146,7 @@ def _thumbnail_directory(block: ExifBlock, position: int) -> Directory | None:
 
 
 def _thumbnails(block: ExifBlock, directory: Directory) -> list[tuple[int, int]]:
-    """Return (start, end) of each thumbnail. An offset may be stale, so that something else lies there."""
+    """Return (start, end) of each thumbnail. An offset may be stale and point to something else."""
     values = {entry.tag: block.value(entry) for entry in directory.entries if entry.value_count == 1}
     thumbnails = []
     start, length = (values.get(tag, 0) for tag in JPEG_THUMBNAIL)

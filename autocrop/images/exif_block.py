@@ -16,26 +16,26 @@ from autocrop.images.tiff import BYTE, EXIF_IFD, GPS_IFD, IFD, INTEROPERABILITY_
 PREFIX = b"Exif\0\0"
 """Bytes that precede EXIF in a JPEG."""
 SUB_IFDS = 0x014A
-"""Tag with the offsets of further pictures' directories."""
+"""Tag with the offsets of additional pictures' directories."""
 POINTERS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, SUB_IFDS)
 """Tags whose value is the offset of another directory."""
 HEADER_SIZE = 8
 SPARE_BYTES = 1024
-"""Added to the limits on entries and on bytes of values, for the smallest blocks."""
+"""Allowance added to the limits on fields and value bytes, for very small blocks."""
 MAX_ENTRIES = 20_000
-"""Fields of a block. Cameras write about a hundred."""
+"""Maximum number of fields in a block. Cameras write about a hundred."""
 
 
 class Entry(NamedTuple):
     """One field of a directory."""
 
     position: int
-    """Position of its twelve bytes in the EXIF data."""
+    """Position of the field, which has 12 bytes, in the EXIF data."""
     tag: int
     type: int
     value_count: int
     inline: bytes
-    """Its last four bytes: the value, or the offset of the value."""
+    """Last four bytes of the field: the value, or the offset of the value."""
 
     @property
     def size(self) -> int:
@@ -55,7 +55,7 @@ class Directory(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Position behind the last field, which is where the link to the next directory is, if there is one."""
+        """Position after the last field: that of the link to the next directory, if there is one."""
         return self.position + 2 + 12 * len(self.entries)
 
 
@@ -80,9 +80,9 @@ class ExifBlock:
         self.data = bytearray(exif)
         order = {b"II": "<", b"MM": ">"}.get(bytes(self.data[:2]))
         if order is None or len(self.data) < HEADER_SIZE:
-            raise ValueError("EXIF without a byte order")
+            raise ValueError("EXIF has no byte order")
         self._order = order
-        # Twice what fits into a block without overlaps, since a value may well be shared.
+        # Twice what fits into a block without overlaps, because two fields may share a value.
         self._entries_left = min(len(self.data) // 6, MAX_ENTRIES) + SPARE_BYTES
         self._bytes_left = 2 * len(self.data) + SPARE_BYTES
         self.spans: list[tuple[int, int]] = [(0, HEADER_SIZE)]
@@ -98,7 +98,7 @@ class ExifBlock:
         try:
             return int(struct.unpack_from(self._order + code, self.data, position)[0])
         except struct.error as error:
-            raise ValueError("EXIF that ends too early") from error
+            raise ValueError("EXIF is cut short") from error
 
     def pack(self, code: str, *numbers: int) -> bytes:
         """Return integers as bytes in the block's byte order."""
@@ -112,7 +112,7 @@ class ExifBlock:
             directory = self.directory(position, tag)
             if directory is None:
                 if not self.directories:
-                    raise ValueError("EXIF without a directory")
+                    raise ValueError("EXIF has no directory")
                 continue
             self.directories.append(directory)
             self.spans += self.spans_of(directory)
@@ -140,7 +140,7 @@ class ExifBlock:
         complete = min(count, (len(self.data) - start) // 12)
         self._entries_left -= complete
         if self._entries_left < 0:
-            raise ValueError("EXIF whose directories overlap too often")
+            raise ValueError("EXIF directories overlap too often")
         fields = struct.iter_unpack(self._order + "HHI4s", bytes(self.data[start : start + 12 * complete]))
         entries = tuple(Entry(start + 12 * number, *field) for number, field in enumerate(fields))
         return Directory(tag, position, entries, complete == count) if entries or not count else None
@@ -155,11 +155,11 @@ class ExifBlock:
                     spans.append((start, start + entry.size))
                     self._bytes_left -= entry.size
         if self._bytes_left < 0:
-            raise ValueError("EXIF whose values overlap too often")
+            raise ValueError("EXIF values overlap too often")
         return spans
 
     def value(self, entry: Entry) -> int:
-        """Return the first value of a field of integers, or an offset."""
+        """Return the first integer in a field, which may be an offset."""
         code = {SHORT: "H", BYTE: "B"}.get(entry.type, "I")
         return int(struct.unpack_from(self._order + code, entry.inline)[0])
 
@@ -170,14 +170,14 @@ class ExifBlock:
     def link(self) -> int | None:
         """Return the position of the link to the thumbnail's directory; None if the first directory has no link.
 
-        Some programs, such as piexif, begin with the values directly behind the last field.
+        Some programs, such as piexif, write the values directly after the last field.
         """
         first = self.directories[0]
         has_link = first.is_whole and first.end + 4 <= len(self.data) and not self.is_used(first.end, first.end + 4)
         return first.end if has_link else None
 
     def content(self, ignored: Container[int]) -> list[tuple[int, ...] | tuple[int, int, int, bytes]]:
-        """Return all directories, and tag, type, count and value of each field, except for the *ignored* tags."""
+        """Return all directories, and the tag, type, count and value of each field except the *ignored* tags."""
         content: list[tuple[int, ...] | tuple[int, int, int, bytes]] = []
         for directory in self.directories:
             content.append((directory.tag, directory.position))

@@ -48,7 +48,7 @@ def write_atomically(path: Path, content: bytes, like: Path | None = None) -> No
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of autocrop in *folder* whose process no longer runs."""
+    """Delete the temporary files of autocrop in *folder* whose process is no longer running."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - faster than Path.iterdir
     except OSError:  # the folder does not exist yet, or may not be read

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from autocrop.images.color import Cicp
 
 MAX_BOXES = 4096
-"""Boxes or associations read from one container. Files of 48 tiles have a few hundred."""
+"""Maximum number of boxes or associations to read from a container. Files of 48 tiles have a few hundred."""
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield type and content of each box in *data*, which may end within a box."""
+    """Yield the type and content of each box in *data*, which may end in the middle of a box."""
     position = 0
     for _ in range(MAX_BOXES):
         if position + 8 > len(data):
@@ -54,7 +54,7 @@ def cicp_of(data: bytes) -> Cicp | None:
 
 
 def with_cicp(data: bytes, cicp: Cicp) -> bytes:
-    """Return a file of one picture with other code points."""
+    """Return a file that contains one picture, with its code points replaced."""
     position = data.find(b"colrnclx")
     if position < 0:
         return data
@@ -66,7 +66,7 @@ def _primary_item(pitm: bytes) -> int:
 
 
 def _property_indices(ipma: bytes, item: int) -> list[int]:
-    """Return the numbers of an item's properties, which count from 1."""
+    """Return the numbers of an item's properties, counted from 1."""
     wide_item, wide_index = ipma[0] > 0, bool(ipma[3] & 1)
     (entries,) = struct.unpack_from(">I", ipma, 4)
     position = 8

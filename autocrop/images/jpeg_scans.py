@@ -1,7 +1,7 @@
 """Find out whether the picture of a JPEG is complete, regardless of what follows it in the file.
 
-Phones append films and gain maps, and old cameras filled their files with arbitrary bytes. So the scans of the picture
-itself are followed, from marker to marker (ITU-T T.81, annex B).
+Phones append videos and gain maps, and old cameras padded their files with arbitrary bytes. This module therefore
+follows the scans of the picture itself, from marker to marker (ITU-T T.81, annex B).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from autocrop.images.containers import END_MARKER, SEQUENTIAL_FRAMES, SOS, START
 
 EOI = 0xD9
 INSIDE_DATA = np.isin(np.arange(256), [0x00, *range(0xD0, 0xD8), 0xFF])
-"""For each byte, True if it does not make a marker that ends compressed data: ``FF 00`` is a byte of the data, restart
-markers lie inside it, and further ``FF`` are filling."""
+"""For each byte that may follow ``FF``, True if compressed data continues after it: ``FF 00`` is a data byte, restart
+markers are part of the data, and repeated ``FF`` bytes are fill bytes."""
 WITHOUT_CONTENT = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers that have no length: TEM, restart markers, SOI."""
 MIN_ZERO_TAIL = 64
-"""Zeros at the end of a file that are not compressed data: the end was never written."""
+"""Trailing zeros that cannot be compressed data: the end of the file was never written."""
 COEFFICIENTS = 64
-"""Coefficients of a block."""
+"""Number of coefficients in a block."""
 NOISE_BYTES = 4096
-"""Bytes of noise that are enough to change the first blocks that a decoder fills with them."""
+"""Number of noise bytes: enough to change the first blocks of a decoder that reads into them."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class JpegScans:
 
     @property
     def has_all_coefficients(self) -> bool:
-        """True if the scans, provided that they are complete themselves, supply the whole picture."""
+        """True if the scans supply the whole picture, assuming that each scan is complete."""
         return bool(self.missing_bits) and not any(bits.any() for bits in self.missing_bits.values())
 
     def add_frame(self, marker: int, body: bytes) -> None:
@@ -100,11 +100,11 @@ def _marker_positions(data: bytes) -> NDArray[np.intp]:
 
 
 def with_end_marker(data: bytes, scans: JpegScans) -> bytes:
-    """Return a JPEG whose end marker is missing with an end marker, if its picture is complete.
+    """Add the missing end marker to a JPEG if its picture is complete.
 
     Args:
         data: Content of the file.
-        scans: Its scans, which have no end.
+        scans: Its scans, without an end marker.
 
     Raises:
         ValueError: Part of the picture is missing.

@@ -36,7 +36,7 @@ class Metadata:
     """Everything in a photo file apart from its pixels. Fields are empty if the file has no such metadata."""
 
     exif: bytes = b""
-    """EXIF from its byte order mark on."""
+    """EXIF, starting at its byte order mark."""
     xmp: bytes = b""
     photoshop: bytes = b""
     """Photoshop resources, including IPTC."""
@@ -51,7 +51,7 @@ class Metadata:
     chunks: tuple[Chunk, ...] = ()
     """PNG chunks for resolution, color and text that no other field covers."""
     attachments: tuple[str, ...] = ()
-    """Notes for the user about further pictures and films in the file, which no crop has."""
+    """Notes for the user about additional pictures and videos in the file, which crops do not keep."""
     notes: tuple[str, ...] = ()
     """Notes for the user about metadata that could not be kept."""
 

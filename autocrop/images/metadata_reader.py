@@ -32,7 +32,7 @@ TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 RAW_PROFILE = re.compile(rb"Raw profile type (\w+)\0")
 """Keyword of the PNG text chunks in which ImageMagick writes IPTC, and used to write EXIF and XMP."""
 RAW_PROFILES = frozenset((b"iptc", b"8bim", b"icc", b"icm", b"xmp", b"exif", b"app1"))
-"""Names of profiles that are read; only the first of each name is, since each may be large."""
+"""Names of profiles that are read; only the first one of each name, since each may be large."""
 MAX_TEXT_BYTES = 1 << 24
 """Texts in PNG chunks that decompress to more than 16 MB are cut there: they are decompression bombs."""
 EXCESS_NOTE = "some tags are left out, because together they claim to be much larger than the file"
@@ -66,7 +66,7 @@ def read(image: Image.Image, data: bytes = b"") -> Metadata:
 
 
 def settle_orientation(image: Image.Image, metadata: Metadata, data: bytes = b"") -> int:
-    """Return the EXIF orientation of an opened file, 1 to 8, and let Pillow turn the picture by the same one.
+    """Return the EXIF orientation of an opened file, 1 to 8, and make Pillow apply the same one.
 
     Args:
         image: The opened file, or a picture made in memory.
@@ -99,7 +99,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def pin_orientation(image: Image.Image, orientation: int) -> None:
-    """Let Pillow turn an opened file by this orientation. Pillow does not read its EXIF any more."""
+    """Make Pillow apply this orientation to an opened file, instead of the one in its EXIF."""
     image._exif = Image.Exif()
     image._exif._loaded = True
     image._exif[ORIENTATION] = orientation
@@ -139,7 +139,7 @@ def _add_boxes(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
     """
     cicp, block = isobmff.cicp_of(data), metadata.exif
     profile = image.info.get("nclx_profile")
-    if profile:  # as pillow_heif found it, which knows all ways to store it
+    if profile:  # found by pillow_heif, which knows every way to store it
         cicp = Cicp(int(profile["color_primaries"]), int(profile["transfer_characteristics"]))
     if image.format == "AVIF":
         # Pillow rewrites EXIF, which moves the maker note, if its orientation differs from that of the picture.
@@ -194,7 +194,7 @@ def _add_png_metadata(metadata: Metadata, data: bytes) -> Metadata:
         profile = RAW_PROFILE.match(body) if kind in TEXT_CHUNKS else None
         if kind == b"iTXt" and body.startswith(XMP_KEYWORD + b"\0"):
             fields["xmp"] = fields["xmp"] or _itxt_text(body)
-        elif kind == b"eXIf":  # Pillow misses it behind the pixels
+        elif kind == b"eXIf":  # Pillow misses it after the pixels
             fields["exif"] = metadata.exif or _without_prefix(body)
         elif profile and profile[1].lower() in RAW_PROFILES:
             if profile[1] not in seen:

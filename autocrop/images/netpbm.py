@@ -9,7 +9,7 @@ import numpy as np
 from autocrop.images.pixels import SixteenBitArray
 
 HEADER = re.compile(rb"P6" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")
-"""Signature, width, height and the value of white. Comments may stand between them."""
+"""Signature, width, height and the value of white. Comments may appear between them."""
 
 
 def read_ppm(data: bytes) -> SixteenBitArray:

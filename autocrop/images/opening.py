@@ -32,14 +32,14 @@ BIG_TIFF = (b"II+\0", b"MM\0+")
 HEAD_SIZE = 1 << 16
 """Bytes at the beginning of a file that are enough to recognize its format and to find the boxes of an AVIF or HEIC."""
 BLOCK_SIZE = 4096
-"""Bytes in a block of a file system, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
+"""Bytes in a file system block, the least that an interrupted copy loses. Fewer zeros may belong to EXIF."""
 MAX_BYTES_PER_PIXEL = 8
-"""Bytes per pixel of a TIFF that are decoded, relative to the limit on pixels: RGBA with 16 bits per channel."""
+"""Maximum bytes per pixel when decoding a TIFF, for the limit on pixels: RGBA with 16 bits per channel."""
 MAX_SCANS = 1000
-"""Scans of a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
+"""Maximum number of scans in a progressive JPEG. Encoders write about ten; decoding thousands takes hours."""
 SCAN_MARKER = b"\xff\xda"
 SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
-"""A scan marker with the length and the number of components that belong to it. Films contain markers by chance."""
+"""A scan marker with the length and the number of components that belong to it. Videos contain markers by chance."""
 MISSING_MARKER_NOTE = "the end marker of the file is missing, but the picture is complete"
 
 

@@ -212,7 +212,7 @@ class Photo:
             raise PhotoError(f"{target.name} would be lossy. With --lossless, name the output .png, .tif or .webp.")
 
     def turned_by_sidecar(self, sidecar: bytes) -> Photo:
-        """Return the photo as Lightroom shows it: turned by the orientation in its sidecar, if it has one."""
+        """Return the photo as Lightroom shows it: with the orientation from its sidecar, if it has one."""
         return Photo(turned_by_sidecar(self._decoder, sidecar), self.name, self._path)
 
     def sidecar(self, box: PixelBox, existing: bytes | None = None) -> bytes:
@@ -243,7 +243,7 @@ def open_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def photo_from_bytes(data: bytes, name: str = "the picture", max_pixels: int = MAX_PIXELS) -> Photo:
-    """Open the content of a photo file. *name* stands for the photo in messages.
+    """Open the content of a photo file. *name* identifies the photo in messages.
 
     Raises:
         PhotoError: See :func:`open_photo`.

@@ -21,7 +21,7 @@ IPTC = 1028
 IPTC_MARKER = b"\x1c"
 """First byte of each IPTC record."""
 MAX_RESOURCES = 10_000
-"""Photoshop writes a few dozen."""
+"""Maximum number of resources. Photoshop writes a few dozen."""
 INVALIDATED_RESOURCES = {1032, 1033, 1036, 1050, 1058, 1059, 1060, 1065, 1069, 1072, *range(2000, 3000)}
 """Resources that a crop invalidates (guides, thumbnails, slices, layers, paths) or that repeat EXIF and XMP."""
 
@@ -49,7 +49,7 @@ def is_damaged(data: bytes) -> bool:
 
 
 def _parse(data: bytes) -> Iterator[tuple[Resource, int]]:
-    """Yield each resource and the position behind it."""
+    """Yield each resource and the position after it."""
     position = count = 0
     while SIGNATURES.match(data, position) and position + 12 <= len(data) and count < MAX_RESOURCES:
         count += 1
@@ -84,7 +84,7 @@ def serialize(resources: Iterable[Resource]) -> bytes:
 
 
 def from_profile(content: bytes) -> bytes:
-    """Return resources from a profile that a program calls IPTC: resources already, or bare IPTC records."""
+    """Convert a profile that a program calls IPTC, either resources or bare IPTC records, to resources."""
     return replace_iptc(b"", content) if content.startswith(IPTC_MARKER) else content
 
 
@@ -98,7 +98,7 @@ def iptc_of(data: bytes) -> bytes:
 
 
 def replace_iptc(data: bytes, iptc: bytes) -> bytes:
-    """Return the resources in *data* with other IPTC records, or without any if *iptc* is empty."""
+    """Return the resources in *data* with the IPTC records replaced, or removed if *iptc* is empty."""
     resources = [resource for resource in parse(data) if not _is_iptc(resource)]
     return serialize([*resources, Resource(IPTC, b"\0\0", iptc)] if iptc else resources)
 

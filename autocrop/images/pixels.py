@@ -56,7 +56,7 @@ def _resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     if picture.mode in ("P", "PA", "1"):
         picture = picture.convert({"P": "RGB", "PA": "RGBA", "1": "L"}[picture.mode])
     if picture.mode in ("LA", "RGBA") and picture.getextrema()[-1] != (255, 255):
-        # Pillow weights colors by their opacity, too, but with 8 bits, which leaves fringes of slightly wrong color.
+        # Pillow also weights colors by their opacity, but in 8 bits, which leaves fringes of slightly wrong color.
         resized = _resize_channels(np.asarray(picture), size, 255).astype(np.uint8)
         return Image.frombytes(picture.mode, size, resized.tobytes())
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -1,4 +1,4 @@
-"""Check that the sensor data of a camera raw photo is complete. LibRaw fills what is missing with black or with noise.
+"""Check that the sensor data of a camera raw photo is complete. LibRaw fills missing data with black or noise.
 
 Most raw formats are built like TIFF; Canon's CR3 consists of ISO base media boxes (ISO 14496-12, section 4.2).
 """
@@ -17,18 +17,18 @@ from autocrop.images.tiff_pages import SUB_DIRECTORIES, is_thumbnail_or_mask
 MISSING_END = "its end is missing"
 JPEG_COMPRESSION = 7
 BLOCK_SIZE = 4096
-"""Bytes in a block of a file system, the least that an interrupted copy loses."""
+"""Bytes in a file system block, the least that an interrupted copy loses."""
 MAX_ZERO_TAIL = 1 << 16
-"""Zeros at the end of a file whose structure is not known. Cameras fill their files up to a few blocks."""
+"""Trailing zeros that mean a file of unknown structure is incomplete. Cameras pad files by up to a few blocks."""
 MAX_SUB_DIRECTORIES = 64
-"""More are a sign of damage. Cameras write up to five."""
+"""Maximum number of subdirectories. Cameras write up to five; more than the maximum are a sign of damage."""
 
 
 def check_complete(data: bytes) -> None:
     """Check that a raw photo contains all of its sensor data.
 
     Args:
-        data: Content of the file; formats that are TIFF files except for their signature have that of TIFF.
+        data: Content of the file. Formats that differ from TIFF only in their signature must have TIFF's here.
 
     Raises:
         ValueError: Sensor data is missing.
@@ -47,7 +47,7 @@ def check_complete(data: bytes) -> None:
 
 
 def _layouts(data: bytes) -> Iterator[Layout]:
-    """Yield the layouts of the pictures in full resolution."""
+    """Yield the layouts of the full-resolution pictures."""
     reader = DirectoryReader(io.BytesIO(data))
     for page in reader.pages():
         offsets = page.directory[SUB_DIRECTORIES].integers if SUB_DIRECTORIES in page.directory else ()

@@ -51,7 +51,7 @@ MAX_HEVC_PIXELS, HEVC_TILE_SIDE = 142_606_336, 4096
 OPAQUE_FORMATS = ("JPEG", "MPO", "BMP", "DIB", "PPM")
 """Formats without transparency, or whose readers ignore it."""
 HALF_OPAQUE = 128
-"""Opacity from which a pixel of a GIF is opaque. A GIF has no partial transparency."""
+"""Minimum opacity of a pixel that becomes opaque in a GIF. A GIF has no partial transparency."""
 MAX_GIF_COMMENT = 255
 """Bytes that fit into one block of a GIF."""
 
@@ -247,7 +247,7 @@ def _encode_modern(request: EncodeRequest) -> EncodedFile:
             options["tile_size"] = HEVC_TILE_SIDE
     data = _encode_with_pillow(request.picture, file_format, **options)
     if file_format == "AVIF" and metadata.cicp and not metadata.cicp.is_srgb and not metadata.icc:
-        data = isobmff.with_cicp(data, metadata.cicp)  # Pillow writes those of sRGB
+        data = isobmff.with_cicp(data, metadata.cicp)  # Pillow writes the code points of sRGB
     return EncodedFile(data, _iptc_notes(request))
 
 

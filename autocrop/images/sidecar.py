@@ -52,7 +52,7 @@ class CropSettings:
 
 
 def read_orientation(sidecar: bytes) -> int | None:
-    """Return the EXIF orientation by which a sidecar turns the photo; None if it does not say, or is not valid XMP."""
+    """Return the EXIF orientation that a sidecar specifies; None if it has none or is not valid XMP."""
     try:
         descriptions = list(xmp.descriptions(xmp.parse(sidecar)))
     except ValueError:

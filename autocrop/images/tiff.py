@@ -22,7 +22,7 @@ BYTE, SHORT, LONG, RATIONAL, UNDEFINED, SIGNED_LONG, IFD = 1, 3, 4, 5, 7, 9, 13
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of one value of each field type."""
 WORD_SIZES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-"""Bytes of the numbers that make up a value and depend on the byte order. The other field types are single bytes."""
+"""Bytes per number in field types that depend on the byte order. Other field types consist of single bytes."""
 BIG_TYPES = {16: LONG, 17: SIGNED_LONG, 18: LONG}
 """Field types of 64-bit integers, which only BigTIFF has, and the types as which they are returned."""
 HEADERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
@@ -51,7 +51,7 @@ class Value:
 
     @property
     def integers(self) -> tuple[int, ...]:
-        """The value as unsigned integers, or nothing if its type is another."""
+        """The value as unsigned integers; empty if the field has any other type."""
         if self.type not in (BYTE, SHORT, LONG, IFD):
             return ()
         return tuple(np.frombuffer(self.content, f"<u{TYPE_SIZES[self.type]}").tolist())
@@ -100,7 +100,7 @@ class DirectoryReader:
     """Reads the directories of a TIFF or BigTIFF.
 
     No directory is read twice, and the total size of all fields and values is limited. Otherwise a small crafted file,
-    whose directories point at each other or whose values overlap, would take any amount of time and memory.
+    whose directories point at each other or whose values overlap, could take unlimited time and memory.
 
     Args:
         file: The file, which must stay open.
@@ -205,7 +205,7 @@ class DirectoryReader:
         return Value(BIG_TYPES[kind], narrow.tobytes()) if np.array_equal(wide, narrow) else None
 
     def _read(self, offset: int, size: int) -> bytes:
-        """Return bytes of the file, fewer at its end, and none if they exceed the limit on all that is read."""
+        """Read bytes from the file: fewer at its end, and none beyond the limit on all reads together."""
         size = max(0, min(size, self._size - offset))
         if size > self._remaining_bytes:
             self.is_exceeded = True
@@ -264,7 +264,7 @@ def update_fields(data: bytes, fields: Directory) -> bytes:
 
 
 def replace_directory(data: bytes, order: str, directory: Directory) -> bytes:
-    """Return a TIFF file with another first directory, which is appended. A BigTIFF becomes an ordinary TIFF.
+    """Return a TIFF file with a new first directory, which is appended. A BigTIFF becomes an ordinary TIFF.
 
     Args:
         data: Content of a TIFF file in the byte order *order*.

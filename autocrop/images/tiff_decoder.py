@@ -47,7 +47,7 @@ class TiffDecoder:
         source: Path or content of the file.
         order: Byte order of the file, ``<`` or ``>``.
         directory: Directory of the page.
-        layout: Layout of the page; it is of a known kind and has no problem.
+        layout: Layout of the page; it must be of a known kind and have no problem.
         notes: Notes for the user about other pages.
     """
 
@@ -129,7 +129,7 @@ def _mode(layout: Layout) -> str:
 
 
 def _to_picture(samples: Samples, layout: Layout) -> Picture:
-    """Convert upright samples to a picture, in the depth that pictures have."""
+    """Convert upright samples to a picture, in a bit depth that pictures support."""
     alpha = _alpha_channel(layout)
     colors = COLOR_CHANNELS[layout.photometric]
     channels = [*range(colors), *([alpha] if alpha is not None else [])]
@@ -150,7 +150,7 @@ def _to_picture(samples: Samples, layout: Layout) -> Picture:
         samples = _to_8_bit(samples)
     if samples.dtype == np.uint8:
         return _image(_mode(layout), samples.astype(np.uint8, copy=False))
-    if samples.shape[2] == 2:  # pictures with 16 bits have no gray with alpha
+    if samples.shape[2] == 2:  # 16-bit pictures do not support gray with alpha
         samples = samples[..., [0, 0, 0, 1]]
     return np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 

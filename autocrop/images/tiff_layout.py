@@ -36,7 +36,7 @@ LOSSLESS_COMPRESSIONS = {
 MAX_CHANNELS = 64
 """More channels are a sign of damage, or of data that is not a photo."""
 SIXTEEN_BITS = range(9, 17)
-"""Bits per channel that are stored with 16 bits after decoding."""
+"""Bits per channel that become 16 bits after decoding."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Layout:
             raise ValueError("it has no valid dimensions")
         photometric = integers(PHOTOMETRIC, BLACK_IS_ZERO)[0]
         extra_count = max(0, samples - COLOR_CHANNELS.get(photometric, samples))
-        # Programs that write no tag (OpenCV, for example) mean transparency by a single extra channel.
+        # Some programs, such as OpenCV, omit the tag; their single extra channel is transparency.
         extra_samples = integers(EXTRA_SAMPLES, UNASSOCIATED_ALPHA if extra_count == 1 else UNSPECIFIED)
         is_tiled = TILE_OFFSETS in directory
         rows = min(integers(ROWS_PER_STRIP, height)[0] or height, height)
@@ -142,7 +142,7 @@ class Layout:
 
     @property
     def problem(self) -> str:
-        """What makes it impossible to read a page of a known kind; empty if it can be read."""
+        """Reason why a page of a known kind cannot be read, or an empty string."""
         if len(set(self.bits)) > 1:
             return "its channels have different numbers of bits"
         if self.samples < COLOR_CHANNELS[self.photometric]:

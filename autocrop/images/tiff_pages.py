@@ -21,7 +21,7 @@ OLD_REDUCED = 2
 PALETTE, YCBCR = 3, 6
 """Values of :data:`PHOTOMETRIC` that only Pillow reads."""
 MAX_PAGES = 10_000
-"""Pages that are counted. The largest scans of documents have a few thousand."""
+"""Maximum number of pages to count. The largest document scans have a few thousand."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Read the samples of a TIFF page in their own depth, where Pillow would reduce or garble them.
 
-Pillow (libtiff) only decompresses: the strips or tiles of each plane are presented to it as an 8-bit gray picture whose
-rows are the rows of the plane in bytes. Predictor, byte order and sample format are applied here.
+Pillow (libtiff) only decompresses: it sees the strips or tiles of each plane as an 8-bit gray picture whose rows are
+the plane's rows of bytes. Predictor, byte order and sample format are applied here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from autocrop.images.tiff_layout import (
 Samples = NDArray[Any]
 """``[h, w, samples]`` in the machine's byte order. Samples of 9 to 15 bits are uint16, not scaled."""
 UNPACKED_ROWS = 64
-"""Rows whose bits are unpacked at once, which takes a byte per bit."""
+"""Number of rows to unpack at a time. Unpacking takes a byte per bit."""
 
 
 def read_samples(data: bytes, layout: Layout, order: str) -> Samples:
@@ -49,7 +49,7 @@ def read_samples(data: bytes, layout: Layout, order: str) -> Samples:
 
     Args:
         data: Content of the file.
-        layout: Layout of the page; it is of a known kind and has no problem.
+        layout: Layout of the page; it must be of a known kind and have no problem.
         order: Byte order of the file, ``<`` or ``>``.
 
     Raises:

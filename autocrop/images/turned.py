@@ -1,4 +1,4 @@
-"""Show a photo in another orientation than its EXIF says, because its sidecar says so."""
+"""Show a photo in the orientation that its sidecar specifies, instead of the one in its EXIF."""
 
 from __future__ import annotations
 
@@ -54,10 +54,11 @@ class TurnedDecoder:
 
 
 def turned_by_sidecar(decoder: Decoder, sidecar: bytes) -> Decoder:
-    """Return a decoder that turns the photo by the orientation in its sidecar.
+    """Return a decoder that applies the orientation in a photo's sidecar.
 
     Args:
-        decoder: The photo's own decoder. It is returned if the sidecar has no other orientation or is not valid XMP.
+        decoder: The photo's own decoder. It is returned unchanged if the sidecar has the same orientation, has none, or
+            is not valid XMP.
         sidecar: Content of the sidecar.
     """
     orientation = read_orientation(sidecar) or decoder.orientation

@@ -1,4 +1,4 @@
-"""Recognize files that autocrop does not read, so that the message can say what they are."""
+"""Recognize files that autocrop cannot read, so that error messages can name their format."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ SIGNATURES = (
     (b"gimp xcf", "a GIMP document"),
     (b"DDS ", "a DDS texture"),
     (b"\0\0\1\0", "an icon"),
-    (b"\x1aE\xdf\xa3", "a film"),
+    (b"\x1aE\xdf\xa3", "a video"),
     (b"<!DOCTYPE", "a web page"),
     (b"<!doctype", "a web page"),
     (b"<html", "a web page"),
     (b"PK\x03\x04", "a ZIP archive"),
 )
-"""First bytes of files, and what they are."""
+"""First bytes of files, and the format that each one indicates."""
 FILM_BRANDS = (b"isom", b"iso2", b"iso5", b"iso6", b"mp41", b"mp42", b"qt  ", b"M4V ", b"3gp4", b"3gp5", b"avc1")
-"""Brands of films (ISO base media)."""
+"""Brands of videos (ISO base media)."""
 JPEG_LS_FRAME = 0xF7
 LOSSLESS_FRAMES = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
-"""JPEG markers of frames without loss."""
+"""JPEG markers of lossless frames."""
 HIERARCHICAL_FRAMES = frozenset((0xC5, 0xC6, 0xCD, 0xCE))
 """JPEG markers of frames that refine other frames."""
 
 
 def describe(head: bytes) -> str | None:
-    """Return what a file is that autocrop does not read, such as ``"a PDF document"``, or None if that is not known.
+    """Describe a file that autocrop cannot read, such as ``"a PDF document"``; None if its format is not recognized.
 
     Args:
         head: The beginning of the file.
@@ -44,9 +44,9 @@ def describe(head: bytes) -> str | None:
     if head.startswith(b"\xff\xd8"):
         return _describe_jpeg(head)
     if head[4:8] == b"ftyp" and head[8:12] in FILM_BRANDS:
-        return "a film"
+        return "a video"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "a film"
+        return "a video"
     return next((kind for signature, kind in SIGNATURES if head.startswith(signature)), None)
 
 

@@ -18,7 +18,7 @@ ENDS = {"JPEG": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xae\x42\x60\x82", "GIF": b";"
 
 
 def check_encoded(data: bytes, file_format: str, size: tuple[int, int]) -> None:
-    """Check that a reader opens an encoded picture, and that its structure and dimensions are right.
+    """Check that an encoded picture can be opened, and that its structure and dimensions are correct.
 
     Args:
         data: Content of the file.

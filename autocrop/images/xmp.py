@@ -48,8 +48,8 @@ SCHEMAS = {
 }
 """Usual prefixes of schemas, for packets that do not declare them."""
 MAX_DEPTH, MAX_ELEMENTS = 100, 50_000
-"""Nesting, and elements and attributes, of a packet. Lightroom writes packets of a few hundred elements, ten levels
-deep, and a few thousand with many masks. A DOM of 50,000 takes 0.4 seconds and 60 MB."""
+"""Maximum nesting depth, and maximum number of elements and attributes, of a packet. Lightroom writes packets of a few
+hundred elements, ten levels deep, and a few thousand with many masks. A DOM of 50,000 takes 0.4 seconds and 60 MB."""
 MAX_UNDECLARED = 100
 PADDING = b"\0 \t\r\n"
 """Bytes around a packet that mean nothing."""
@@ -63,12 +63,12 @@ ENCODED_STARTS = {
     b"<\0": "utf-16-le",
     b"\0<": "utf-16-be",
 }
-"""First bytes of XML in other encodings than UTF-8, the longer ones first."""
+"""First bytes of XML in encodings other than UTF-8, longest first."""
 ROOT = re.compile(rb"<((?:[\w.-]+:)?(?:xmpmeta|xapmeta|RDF))\b")
 """Start of the outermost element of a packet."""
 DECLARATION = re.compile(rb"\bxmlns:([\w.-]+)\s*=")
 PREFIX = re.compile(rb"[<\s/]([A-Za-z_][\w.-]*):[\w.-]+(?=[\s=>/])")
-"""Prefixes in the names of elements and attributes, and some in texts, which do no harm."""
+"""Prefixes in the names of elements and attributes. Matches inside text are harmless."""
 INVALID_CHARACTERS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 """Characters that XML does not allow, in UTF-8."""
 CROP_PROPERTIES = frozenset(
@@ -103,7 +103,7 @@ REMOVED_SCHEMAS = {
     "http://ns.apple.com/pixeldatainfo/1.0/": "",
 }
 """Schemas that describe regions, other pictures in the file, or the position of the uncropped photo in a panorama, and
-the note for the user when a property is removed. The pictures are noted where they are left out."""
+the note for the user when a property is removed. Notes about the pictures are written where those are left out."""
 DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/"
 """First part of the schemas of Dynamic Depth: cameras, depth maps and planes in coordinates of the uncropped photo."""
 MOTION_PREFIXES = ("MotionPhoto", "MicroVideo")

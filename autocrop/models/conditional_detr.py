@@ -188,7 +188,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A stack of decoder layers. Each query has a fixed reference point, and its content scales the encoding of it."""
+    """A stack of decoder layers. Each query's content scales the encoding of its fixed reference point."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float, count: int) -> None:
         super().__init__()

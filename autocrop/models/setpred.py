@@ -89,9 +89,9 @@ class SetPredictionRecipe(Recipe):
     near: float = bounded(0.85, min=0, max=1)
     """ε (section 3.2.1): minimum IoU at which a proposal takes over the quality of a scored crop."""
     low: float = bounded(2.0, min=-100, max=100)
-    """s^l (eq. 4): quality up to which the soft label is 0."""
+    """s^l (eq. 4): quality at and below which the soft label is 0."""
     high: float = bounded(3.5, min=-100, max=100)
-    """s^u (eq. 4): quality from which on the soft label is *most*."""
+    """s^u (eq. 4): quality at and above which the soft label is *most*."""
     most: float = bounded(0.5, min=0, max=1)
     """μ (eq. 4): largest soft label."""
     distil_from: int = bounded(40, min=0)

@@ -1,4 +1,4 @@
-"""The canvas of a padded crop: how large it must be, and which part of the photo may lie on it."""
+"""The canvas of a padded crop: its size, and the part of the photo to place on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBJECT_ROOM = 0.9
 It is larger than in other crops, since the canvas is enlarged anyway: there is room for hair and shoulders.
 """
 POSITIONS = 13
-"""Number of positions along each axis at which a part of the photo may lie on the canvas."""
+"""Number of candidate positions along each axis for the part of the photo to place on the canvas."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Canvas:
     size: tuple[int, int]
     """(width, height) in pixels."""
     contents: PixelBoxes
-    """Parts ``[N, 4]`` of the photo that may lie on the canvas. None of them cuts a face."""
+    """Candidate parts ``[N, 4]`` of the photo to place on the canvas. None of them cuts a face."""
 
 
 def smallest_canvas(subjects: SubjectBoxes, ratio: Ratio) -> Canvas:
@@ -56,7 +56,7 @@ def _essential_with_room(subjects: SubjectBoxes) -> PixelBoxes:
 
 
 def _contents(essential: PixelBoxes, canvas: PixelBoxes, subjects: SubjectBoxes) -> PixelBoxes:
-    """List parts ``[N, 4]`` of the photo that contain the essential box and are as large as fits on the canvas."""
+    """List the largest parts ``[N, 4]`` of the photo that fit on the canvas and contain the essential box."""
     shown = np.minimum(canvas, subjects.size)
     first = np.maximum(essential[2:] - shown, 0)
     last = np.minimum(essential[:2], subjects.size - shown)

@@ -18,7 +18,7 @@ from autocrop.search.subject_boxes import SubjectBoxes
 from autocrop.search.window_sizes import MIN_RELATIVE_SIZE, WindowSizes
 
 EVEN_SIZES = 11
-"""Number of sizes tried at even distances, in addition to those that fit between the sides of faces."""
+"""Number of evenly spaced sizes tried, in addition to those that fit between the sides of faces."""
 MAX_SIZES = 60
 """Largest number of sizes tried. It bounds the time that a photo of a crowd takes."""
 MAX_WINDOWS = 100
@@ -48,7 +48,7 @@ def critical_windows(subjects: SubjectBoxes, sizes: WindowSizes, circle: bool) -
 
 
 def _sizes_to_try(faces: PixelBoxes, sizes: WindowSizes) -> NDArray[np.int64]:
-    """List sizes ``[K, 2]``, largest first: some at even distances, and those that just fit between sides of faces."""
+    """List sizes ``[K, 2]``, largest first: some evenly spaced, and those that just fit between the sides of faces."""
     count = len(sizes.sizes)
     smallest = int(np.searchsorted(sizes.sizes[:, 0], MIN_RELATIVE_SIZE * sizes.sizes[-1, 0]))
     evenly = np.linspace(count - 1, min(smallest, count - 1), EVEN_SIZES)
@@ -127,5 +127,5 @@ def _centered_between_faces(window: PixelBoxes, subjects: SubjectBoxes) -> Pixel
 
 
 def _evenly_spaced(count: int, limit: int) -> NDArray[np.intp]:
-    """Select at most *limit* of *count* indices at even distances."""
+    """Select at most *limit* evenly spaced indices out of *count*."""
     return np.linspace(0, count - 1, min(count, limit)).astype(int)

@@ -63,7 +63,7 @@ class Severity:
 
     @property
     def best_level(self) -> Level:
-        """Level of the best window; :attr:`Level.LOSES_REGION` without windows."""
+        """Level of the best window; :attr:`Level.LOSES_REGION` if there are no windows."""
         return Level(self.level.min(initial=Level.LOSES_REGION))
 
     def __getitem__(self, selected: NDArray[np.bool_]) -> Severity:

@@ -99,7 +99,9 @@ class Checkpointer:
         names = [name for name in {**current, **saved} if saved.get(name) != current.get(name)]
         if names:
             changes = ", ".join(f"{name} was {saved.get(name)}, now {current.get(name)}" for name in names)
-            raise AutocropError(f"{path} belongs to a run with other options: {changes}. Resume it with its own.")
+            raise AutocropError(
+                f"{path} belongs to a run with other options: {changes}. Resume it with the original options."
+            )
 
     def _save_last(self, epoch: int, metrics: dict[str, float]) -> None:
         resumable = {"raw": self._network.state_dict(), "best": self._best, "fixed_options": self._fixed_options}

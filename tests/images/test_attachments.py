@@ -1,4 +1,4 @@
-"""Further pictures and films in photo files: a crop does not have them, and says so."""
+"""Additional pictures and videos in photo files: crops do not keep them, and a note reports it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_attachments_named_in_xmp_are_noted(photo, tmp_path, packet, note):
 
 @pytest.mark.parametrize("trailer", [FILM, FILM + bytes(2000), b"x" * 200_000 + b"MotionPhoto_Data"])
 def test_films_behind_the_picture_are_noted(photo, tmp_path, trailer):
-    """Older phones do not name their films in XMP."""
+    """Older phones do not mention their videos in XMP."""
     assert jpeg_with(photo, tmp_path, trailer=trailer).notes == [attachments.FILM]
 
 

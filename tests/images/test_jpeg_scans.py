@@ -41,7 +41,7 @@ def encoded(mode="RGB", black=False, **options):
 @pytest.mark.parametrize("trailer", TRAILERS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_data_after_the_picture_does_not_matter(tmp_path, encoding, trailer):
-    """Motion photos and files of old cameras are read. The only note is about the film."""
+    """Motion photos and files of old cameras are read. The only note is about the video."""
     data = encoded(**ENCODINGS[encoding])
     (tmp_path / "in.jpg").write_bytes(data + TRAILERS[trailer])
     photo = open_photo(tmp_path / "in.jpg")
@@ -83,6 +83,6 @@ def test_missing_progressive_scans_are_refused(tmp_path):
 
 
 def test_films_behind_progressive_pictures_do_not_count_as_scans(tmp_path):
-    """A film of many megabytes contains the bytes of scan markers by chance."""
+    """A video of many megabytes contains the bytes of scan markers by chance."""
     (tmp_path / "in.jpg").write_bytes(encoded(progressive=True) + b"\xff\xda\x17\x99" * 2000)
     assert open_photo(tmp_path / "in.jpg").notes == []

@@ -29,7 +29,7 @@ def jpeg_with(marker, precision=8, channels=3):
         (jpeg_with(0xC0, channels=2), "a JPEG with 2 channels"),
         (b"\xff\x0a" + bytes(100), "a JPEG XL picture"),
         (b"8BPS\0\1" + bytes(100), "a Photoshop document"),
-        (b"\0\0\0\x18ftypmp42" + bytes(100), "a film"),
+        (b"\0\0\0\x18ftypmp42" + bytes(100), "a video"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"%PDF-1.7" + bytes(100), "a PDF document"),
     ],
