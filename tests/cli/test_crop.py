@@ -204,7 +204,6 @@ def test_file_named_like_a_command(photo):
 
 def test_help_is_fast(tmp_path):
     """Printing help takes less than 0.3 s, or less than 2.5 times the import of typer and rich."""
-
     # Measuring coverage would slow down the start.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
